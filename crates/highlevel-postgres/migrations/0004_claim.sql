@@ -5,13 +5,15 @@ CREATE FUNCTION highlevel.claim_v1(
     p_deployment text, p_sender uuid, p_claim bigint, p_max integer, p_lanes integer, p_per_lane integer,
     p_lease interval, p_limits bigint[]
 ) RETURNS TABLE (
-    id bigint, location text, attempt integer, operation text, request jsonb, trace text, expires_ms bigint, now_ms bigint
+    id bigint, location text, attempt integer, operation text, request jsonb, trace text, expires_ms bigint, now_ms bigint,
+    grant_id bigint
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     l          record;
     c          record;
     v_wait     bigint;
+    v_grant    bigint;
     v_now      timestamptz;
     v_left     integer := p_max;
     v_want     integer;
@@ -34,10 +36,11 @@ DECLARE
     v_dues     timestamptz[] := '{}';
     v_cursors  bigint[] := '{}';
     v_nexts    timestamptz[] := '{}';
+    v_grants   bigint[] := '{}';
 BEGIN
     PERFORM highlevel.check_fence_v1(p_deployment);
-    -- The claim must survive a crash of the database, whatever the role's default.
-    IF current_setting('synchronous_commit') = 'off' THEN
+    -- The claim must survive a crash of the database, and a failover to a synchronous standby, whatever the role's default.
+    IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     v_now := clock_timestamp();
@@ -89,8 +92,9 @@ BEGIN
             PERFORM highlevel.close_v1(v_expired, 'x', NULL, NULL);
         END IF;
         v_granted := cardinality(v_ids);
+        v_grant := NULL;
         IF v_granted > 0 AND p_limits IS NOT NULL THEN
-            SELECT t.granted, t.wait_ms, t.now_ms INTO v_granted, v_wait, now_ms
+            SELECT t.granted, t.grant_id, t.wait_ms, t.now_ms INTO v_granted, v_grant, v_wait, now_ms
                 FROM highlevel.take_v1(l.location, v_granted, p_limits, NULL) t;
             IF v_granted < cardinality(v_ids) THEN
                 SELECT o.due_at, o.id INTO v_next_due, v_next_id FROM highlevel.outbox o
@@ -103,6 +107,7 @@ BEGIN
         v_left := v_left - v_granted;
         -- The first message that is still pending, and when it can be sent.
         v_lanes := v_lanes || l.location;
+        v_grants := v_grants || v_grant;
         v_dues := v_dues || v_next_due;
         v_cursors := v_cursors || (v_next_id - 1);
         v_nexts := v_nexts || CASE
@@ -126,7 +131,8 @@ BEGIN
                 begun_at = clock_timestamp(), lease_until = clock_timestamp() + p_lease, problem = NULL
             WHERE o.id = ANY (v_claimed) AND o.state NOT IN ('s', 'u', 'r')
             RETURNING o.id, o.location, o.attempt, o.operation, o.request, o.trace,
-                (extract(epoch FROM o.expires_at - clock_timestamp()) * 1000)::bigint, now_ms;
+                (extract(epoch FROM o.expires_at - clock_timestamp()) * 1000)::bigint, now_ms,
+                v_grants[array_position(v_lanes, o.location)];
 END $$;
 
 -- Moves messages that are pending or on the desk to the completed ones. Returns those that were.

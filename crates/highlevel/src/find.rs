@@ -110,7 +110,7 @@ impl Client {
     ///
     /// Returns an [`Error`] if the messages cannot be read.
     pub async fn read_back(&self, fingerprint: &Fingerprint) -> Result<ReadBack> {
-        Reader::new(self, fingerprint).run().await
+        ConversationReader::new(self, fingerprint).run().await
     }
 }
 
@@ -145,7 +145,7 @@ impl Error {
 }
 
 /// Reads back the message of one request.
-struct Reader<'a> {
+struct ConversationReader<'a> {
     client: &'a Client,
     fingerprint: &'a Fingerprint,
     examined: Examined,
@@ -157,7 +157,7 @@ struct Reader<'a> {
     found: Vec<Value>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ConversationReader<'a> {
     fn new(client: &'a Client, fingerprint: &'a Fingerprint) -> Self {
         let examined = Examined {
             conversations: Vec::new(),

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use highlevel::RateLimitHeaders;
-use highlevel::limit::{AcquireError, Expiry, Permit, PermitHandler, RateLimited};
+use highlevel::limit::{AcquireError, Permit, PermitHandler, RateLimited};
+use tokio::sync::oneshot;
 
 use super::take::Granted;
 use crate::database::Database;
-use crate::error::Result;
-use crate::limiter_state::{Asleep, Lane, Waiting};
+use crate::error::{Error, Result};
+use crate::limiter_state::{Asleep, Issued, Lane, PermitUse, Waiting};
 use crate::sync::lock;
 
 /// Permits that one request to the database asks for.
@@ -28,10 +29,12 @@ pub(super) async fn acquire(
     let waiting = Waiting::join(lane);
     let mut surplus = lane.turn_before(deadline).await?;
     loop {
-        while let Some(expiry) = surplus.pop_front() {
-            if !expiry.has_passed() {
-                return Ok(Permit::new(expiry, Use::new(database.clone(), Arc::clone(lane), location)));
+        while let Some(issued) = surplus.pop_front() {
+            let used = Use::new(database.clone(), Arc::clone(lane), location, issued.grant);
+            if !issued.expiry.has_passed() {
+                return Ok(Permit::new(issued.expiry, used));
             }
+            used.give_back();
         }
         let now = Instant::now();
         if let Some(wait) = lock(&lane.observed).day_blocked_for(now) {
@@ -42,9 +45,11 @@ pub(super) async fn acquire(
             wait
         } else {
             let want = waiting.count().clamp(1, MOST_AT_ONCE);
-            let granted = take(database, lane, location, want).await.map_err(AcquireError::unavailable)?;
+            let granted = take_in_task(database, lane, location, want).await;
+            let granted = granted.map_err(AcquireError::unavailable)?;
             if granted.count > 0 {
-                surplus.extend(std::iter::repeat_n(granted.expiry, granted.count));
+                let issued = Issued { expiry: granted.expiry, grant: Some(granted.grant) };
+                surplus.extend(std::iter::repeat_n(issued, granted.count));
                 continue;
             }
             if granted.daily {
@@ -62,6 +67,19 @@ pub(super) async fn acquire(
     }
 }
 
+/// Asks the database for permits. If the caller is cancelled meanwhile, they are given back.
+async fn take_in_task(database: &Database, lane: &Arc<Lane>, location: &str, want: usize) -> Result<Granted> {
+    let (sender, receiver) = oneshot::channel();
+    let (database, lane, location): (_, _, Box<str>) = (database.clone(), Arc::clone(lane), location.into());
+    tokio::spawn(async move {
+        if let Err(Ok(granted)) = sender.send(take(&database, &lane, &location, want).await) {
+            (0..granted.count)
+                .for_each(|_| database.return_permit(&location, granted.grant, PermitUse::Unused));
+        }
+    });
+    receiver.await.unwrap_or_else(|_| Err(Error::timeout("a request for permits")))
+}
+
 /// Asks the database, and reports the observations to it.
 async fn take(database: &Database, lane: &Lane, location: &str, want: usize) -> Result<Granted> {
     let (unwritten, changes) = lock(&lane.observed).unwritten(Instant::now());
@@ -75,24 +93,41 @@ struct Use {
     database: Database,
     lane: Arc<Lane>,
     location: Box<str>,
+    /// The number of the grant, or `None` if the permit needs no return.
+    grant: Option<i64>,
 }
 
 impl Use {
-    fn new(database: Database, lane: Arc<Lane>, location: &str) -> Self {
-        Self { database, lane, location: location.into() }
+    fn new(database: Database, lane: Arc<Lane>, location: &str, grant: Option<i64>) -> Self {
+        Self { database, lane, location: location.into(), grant }
+    }
+
+    fn ended(&self, usage: PermitUse) {
+        if let Some(grant) = self.grant {
+            self.database.return_permit(&self.location, grant, usage);
+        }
     }
 }
 
 impl Database {
     /// A permit of a location that was granted together with a claim.
-    pub(crate) fn granted_permit(&self, location: &str, expiry: Expiry) -> Permit {
+    pub(crate) fn granted_permit(&self, location: &str, issued: Issued) -> Permit {
         let lane = self.inner.limiter.lane(location);
-        Permit::new(expiry, Use::new(self.clone(), lane, location))
+        Permit::new(issued.expiry, Use::new(self.clone(), lane, location, issued.grant))
     }
 }
 
 impl PermitHandler for Use {
+    fn no_response(&self) {
+        self.ended(PermitUse::Completed);
+    }
+
+    fn give_back(&self) {
+        self.ended(PermitUse::Unused);
+    }
+
     fn observe(&self, headers: &RateLimitHeaders, rate_limited: Option<RateLimited>) {
+        self.ended(PermitUse::Completed);
         let limits = &self.database.inner.limits;
         let is_urgent = lock(&self.lane.observed).observe(limits, headers, rate_limited, Instant::now());
         if is_urgent && let Ok(runtime) = tokio::runtime::Handle::try_current() {

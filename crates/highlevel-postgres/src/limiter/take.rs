@@ -8,12 +8,14 @@ use tokio_postgres::types::Type;
 
 use crate::database::Database;
 use crate::error::Result;
-use crate::limiter_state::ClockCheck;
+use crate::limiter_state::{ClockCheck, PermitUse};
 
 /// The permits that the database granted.
 #[derive(Debug)]
 pub(crate) struct Granted {
     pub(crate) count: usize,
+    /// The number of the grant.
+    pub(crate) grant: i64,
     /// The time before which each of them has to be used.
     pub(crate) expiry: Expiry,
     /// The time until the next permit, if there are fewer than were asked for.
@@ -29,7 +31,7 @@ impl Database {
         let want = i32::try_from(want).unwrap_or(i32::MAX);
         let row = self
             .query_one(
-                "SELECT granted, wait_ms, is_daily, now_ms FROM highlevel.take_v1($1, $2, $3, $4)",
+                "SELECT granted, wait_ms, is_daily, now_ms, grant_id FROM highlevel.take_v1($1, $2, $3, $4)",
                 &[
                     (&location, Type::TEXT),
                     (&want, Type::INT4),
@@ -40,18 +42,22 @@ impl Database {
             .await?;
         let (granted, wait_ms, daily, now_ms): (i32, i64, bool, i64) =
             (row.get(0), row.get(1), row.get(2), row.get(3));
+        let grant: i64 = row.get::<_, Option<i64>>(4).unwrap_or_default();
         let mut granted = usize::try_from(granted).unwrap_or_default();
         let mut wait_ms = u64::try_from(wait_ms).unwrap_or_default();
         let received = Instant::now();
-        if !self.is_clock_consistent(now_ms, monotonic, received).await? {
-            granted = 0;
-        }
+        let mut is_usable = self.is_clock_consistent(now_ms, monotonic, received).await?;
         if let Some(held) = self.inner.limiter.jumps.held_for(received) {
-            granted = 0;
+            is_usable = false;
             wait_ms = wait_ms.max(u64::try_from(held.as_millis()).unwrap_or(u64::MAX));
+        }
+        if !is_usable {
+            (0..granted).for_each(|_| self.return_permit(location, grant, PermitUse::Unused));
+            granted = 0;
         }
         Ok(Granted {
             count: granted,
+            grant,
             expiry: Expiry::after_at(limits.validity(), monotonic, wall),
             wait: Duration::from_millis(wait_ms.max(1)),
             daily,
@@ -81,7 +87,7 @@ impl Database {
         received: Instant,
     ) -> Result<ClockCheck> {
         let limits = &self.inner.limits;
-        let hold = limits.interval + limits.margin;
+        let hold = limits.interval + limits.margin + limits.validity();
         let check = self.inner.limiter.jumps.check(now_ms, asked, received, SystemTime::now(), hold);
         match check {
             // After it was set back, permits count for longer.

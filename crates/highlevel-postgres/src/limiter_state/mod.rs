@@ -3,6 +3,7 @@
 
 mod clock;
 mod observed;
+mod returns;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,7 @@ use tokio::sync::{MutexGuard, watch};
 
 pub(crate) use self::clock::{ClockCheck, JumpDetector};
 use self::observed::Observed;
+pub(crate) use self::returns::{PermitUse, Returned, Returns};
 use crate::sync::lock;
 
 /// Idle locations are dropped when there are more locations than this, and then when their number has doubled.
@@ -24,6 +26,7 @@ const SWEEP_AT_LEAST: usize = 64;
 pub(crate) struct LocalState {
     lanes: Mutex<Lanes>,
     pub(crate) jumps: JumpDetector,
+    pub(crate) returns: Returns,
 }
 
 #[derive(Debug, Default)]
@@ -32,11 +35,19 @@ struct Lanes {
     sweep_at: usize,
 }
 
+/// A permit that was granted and is not used yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Issued {
+    pub(crate) expiry: Expiry,
+    /// The number of its grant, or `None` if it needs no return.
+    pub(crate) grant: Option<i64>,
+}
+
 /// The requests of one location.
 #[derive(Debug)]
 pub(crate) struct Lane {
     /// Held by the request that asks the database, or sleeps until there is a permit. Fair: FIFO.
-    turn: tokio::sync::Mutex<VecDeque<Expiry>>,
+    turn: tokio::sync::Mutex<VecDeque<Issued>>,
     waiting: AtomicUsize,
     /// The time at which the next permit is expected, while a request sleeps.
     free_at: watch::Sender<Option<Instant>>,
@@ -70,7 +81,7 @@ impl Lane {
     pub(crate) async fn turn_before(
         &self,
         deadline: Instant,
-    ) -> Result<MutexGuard<'_, VecDeque<Expiry>>, AcquireError> {
+    ) -> Result<MutexGuard<'_, VecDeque<Issued>>, AcquireError> {
         let mut free_at = self.free_at.subscribe();
         let hopeless = async {
             // The sender is in `self`.

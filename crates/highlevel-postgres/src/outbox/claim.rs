@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::{Error, Result};
+use crate::limiter_state::Issued;
 use crate::time::as_float;
 
 /// Arrivals that are staged at a time.
@@ -24,8 +25,8 @@ pub(crate) struct Claimed {
     pub(crate) operation: String,
     pub(crate) request: Value,
     pub(crate) trace: Option<String>,
-    /// The time before which it has to be sent.
-    pub(crate) expiry: Expiry,
+    /// Its permit. It has to be sent before that expires.
+    pub(crate) permit: Issued,
 }
 
 /// The settings of a claim.
@@ -49,11 +50,14 @@ impl Database {
     ) -> Result<Vec<Claimed>> {
         let (monotonic, wall) = (Instant::now(), SystemTime::now());
         let most = i32::try_from(most).unwrap_or(i32::MAX);
-        let limits = settings.is_limited.then(|| self.inner.limits.parameter());
+        let limits = settings.is_limited.then(|| {
+            let limits = self.inner.limits;
+            limits.return_timeout(limits.return_timeout.max(settings.lease)).parameter()
+        });
         let lease = as_float(settings.lease);
         let rows = self
             .query(
-                "SELECT id, location, attempt, operation, request, trace, expires_ms, now_ms
+                "SELECT id, location, attempt, operation, request, trace, expires_ms, now_ms, grant_id
                      FROM highlevel.claim_v1($1, $2, $3, $4, $5, $6, $7 * interval '1 ms', $8)",
                 &[
                     (&self.deployment(), Type::TEXT),
@@ -130,7 +134,7 @@ fn read(row: &Row, expiry: Expiry) -> Result<Claimed> {
             operation: row.try_get(3)?,
             request: row.try_get(4)?,
             trace: row.try_get(5)?,
-            expiry,
+            permit: Issued { expiry, grant: row.try_get(8)? },
         })
     };
     read().map_err(|error| Error::invalid("a claimed row cannot be read").with_source(error))

@@ -181,10 +181,10 @@ async fn send(shared: Arc<Shared>, message: Claimed) -> SendResult {
     let client = client
         .with_attempt_timeout(shared.attempt_timeout)
         .with_call_timeout(shared.attempt_timeout)
-        .with_begin_before(message.expiry.monotonic())
+        .with_begin_before(message.permit.expiry.monotonic())
         // Another attempt is another claim; a rejected token is refreshed before.
         .with_retry_policy(RetryPolicy::none().refresh_on_401(true));
-    let permit = shared.database.granted_permit(&message.location, message.expiry);
+    let permit = shared.database.granted_permit(&message.location, message.permit);
     tracing::trace!(point = "sending", id = message.id);
     match with_permit(&message.location, permit, request.send(&client)).await {
         Ok(accepted) => SendResult::Accepted(accepted),

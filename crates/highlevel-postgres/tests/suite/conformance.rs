@@ -42,6 +42,10 @@ async fn the_token_store_conforms_from_four_processes() {
 /// The interval is long enough for as many round trips as the limit on a busy machine.
 const INTERVAL: Duration = Duration::from_millis(400);
 
+const MARGIN: Duration = Duration::from_millis(20);
+/// A check holds its permits and waits for others.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(3);
+
 fn checked_limits() -> limiter::Limits {
     limiter::Limits::new(4, INTERVAL, 28).gives_back(false)
 }
@@ -51,7 +55,8 @@ fn checked_limits() -> limiter::Limits {
 async fn the_limiter_conforms() {
     let Some((test, _)) = TestDatabase::migrated().await else { return };
     let checked = checked_limits();
-    let limits = Limits::new(checked.burst, checked.interval, checked.daily).margin(INTERVAL);
+    let limits = Limits::new(checked.burst, checked.interval, checked.daily).margin(MARGIN);
+    let limits = limits.return_timeout(RETURN_TIMEOUT);
     limiter::run(checked, async || {
         let database = test.builder().limits(limits).connect().await;
         Ok(database.map_err(highlevel::limit::AcquireError::unavailable)?.limiter())
@@ -67,7 +72,7 @@ async fn the_limiter_conforms_from_four_processes() {
     let role = json!({
         "role": "limiter", "url": test.url(), "burst": checked.burst, "daily": checked.daily,
         "interval_ms": u64::try_from(interval_ms).expect("a small number"),
-        "limit_margin_ms": u64::try_from(interval_ms).expect("a small number"),
+        "limit_margin_ms": 20, "return_ms": 3_000,
     });
     limiter::run(checked, async || Ok(RemoteLimiter::start(&role))).await.expect("it conforms");
 }

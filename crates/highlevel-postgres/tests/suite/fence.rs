@@ -6,7 +6,9 @@ use highlevel::auth::store::{Key, Resource, TokenStore};
 use highlevel_postgres::outbox::Sender;
 use highlevel_postgres::{Database, DueMessages, ErrorKind, Outgoing};
 use highlevel_sandbox::Sandbox;
+use serde_json::json;
 
+use crate::support::child::Process;
 use crate::support::cluster::{self, Cluster};
 use crate::support::{TestDatabase, accepted, clients, generous_limits, sandbox, sms, until, until_async};
 
@@ -208,4 +210,57 @@ async fn a_sender_that_survives_a_failover_knows_what_it_has_sent() {
     until("it sends again", || failover.sandbox.messages().len() == 2).await;
     assert!(sender.drain(Duration::from_secs(10)).await);
     assert_eq!(failover.times(), 1);
+}
+
+/// The standby has each claim before its request is sent, so that it needs no decision about messages that are pending.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_synchronous_standby_has_each_message_that_was_sent() {
+    const MESSAGES: usize = 300;
+    let Some(primary) = cluster::separate() else { return };
+    let name = primary.create_database();
+    let database = connect(primary.url(&name), "test").await;
+    database.migrate().await.expect("migrations");
+    let (standby, sandbox) = (primary.standby(), sandbox().await);
+    primary.make_synchronous();
+    // The claim waits for the standby nevertheless.
+    primary.sql("postgres", &format!("ALTER DATABASE {name} SET synchronous_commit = local"));
+    let text = |number: usize| format!("message {number}");
+    for number in 0..MESSAGES {
+        let message = sms(sandbox.contact_id(), &text(number));
+        let outgoing = Outgoing::new(sandbox.location_id(), message).unordered();
+        database.outbox().enqueue(outgoing).await.expect("enqueued");
+    }
+    let copied = "SELECT count(*) FROM highlevel.outbox";
+    until("the standby has the messages", || standby.sql(&name, copied) == MESSAGES.to_string()).await;
+    let sender = Process::start(&json!({
+        "role": "sender", "url": primary.url(&name), "base_url": sandbox.base_url(), "token": sandbox.token(),
+        "in_flight": 8, "attempt_ms": 1_000, "margin_ms": 300,
+    }));
+    until("messages are sent", || sandbox.messages().len() > 50).await;
+    primary.crash();
+    sender.kill();
+    standby.take_over(&primary);
+
+    let pending = standby.sql(&name, "SELECT request ->> 'message' FROM highlevel.outbox WHERE state = 'p'");
+    assert!(!pending.is_empty(), "the primary was lost too late");
+    for text in pending.lines() {
+        assert_eq!(
+            accepted(&sandbox, sandbox.contact_id(), text),
+            0,
+            "{text} was sent, and the standby has it pending"
+        );
+    }
+    let database = connect(primary.url(&name), "test").await;
+    assert_eq!(database.check_fence().await.expect_err("failed over").kind(), ErrorKind::Quarantined);
+    database.adopt(DueMessages::Send, "Ann", "the standby was synchronous").await.expect("adopted");
+    let sender = send(&database, &sandbox);
+    let open = "SELECT count(*) FROM highlevel.outbox WHERE state IN ('p', 's')";
+    until("the others are sent", || standby.sql(&name, open) == "0").await;
+    assert!(sender.drain(Duration::from_secs(10)).await);
+    let unknown = standby.sql(&name, "SELECT request ->> 'message' FROM highlevel.outbox WHERE state = 'u'");
+    for text in (0..MESSAGES).map(text) {
+        let times = accepted(&sandbox, sandbox.contact_id(), &text);
+        let is_unknown = unknown.lines().any(|line| line == text);
+        assert!(times == 1 || times == 0 && is_unknown, "{text} was accepted {times} times");
+    }
 }

@@ -1,19 +1,22 @@
-//! Limits while the database crashes and its clock is set. The sandbox enforces them in sliding windows.
+//! Limits with requests that are on their way for any time, and while the database crashes and its clock is set.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use highlevel_postgres::{Database, Limits, Outgoing};
+use highlevel::limit::AcquireErrorKind;
+use highlevel::{RateLimitHeaders, RateLimiter};
+use highlevel_postgres::{Database, Limits, Outgoing, SharedRateLimiter};
 use highlevel_sandbox::{BurstWindow, Contact, Location, RateLimit, Sandbox};
 use serde_json::{Value, json};
 
 use crate::support::child::Process;
 use crate::support::cluster::{self, Cluster};
-use crate::support::{clients, sms, until};
+use crate::support::{TEST_TIMEOUT, TestDatabase, clients, sms, until};
+use tokio::task::JoinSet;
 
 const BURST: u32 = 10;
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Large: on a busy machine a request is late by more than it would be on a network.
-const MARGIN: Duration = Duration::from_millis(600);
+const MARGIN: Duration = Duration::from_millis(50);
 
 async fn enforcing() -> Sandbox {
     let burst = usize::try_from(BURST).expect("a small number");
@@ -73,7 +76,7 @@ async fn jumps_of_the_clock_cause_no_rejection_and_no_long_pause() {
     }
     let role = json!({
         "role": "sender", "url": cluster.url(&name), "base_url": sandbox.base_url(), "token": Value::Object(tokens),
-        "burst": BURST, "interval_ms": 2_000, "limit_margin_ms": 600, "in_flight": 16,
+        "burst": BURST, "interval_ms": 2_000, "limit_margin_ms": 50, "in_flight": 16,
     });
     let children: Vec<Process> = (0..4).map(|_| Process::start(&role)).collect();
     for child in &children {
@@ -85,4 +88,89 @@ async fn jumps_of_the_clock_cause_no_rejection_and_no_long_pause() {
     }
     until("all messages are sent", || sandbox.messages().len() == LOCATIONS * MESSAGES).await;
     assert_eq!(sandbox.rate_limited(), 0);
+}
+
+async fn limiter(test: &TestDatabase, limits: Limits) -> SharedRateLimiter {
+    test.builder().limits(limits).connect().await.expect("a connection").limiter()
+}
+
+/// Requests need up to three intervals to the server, and some get no response. The arrivals are counted here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_window_has_more_arrivals_than_the_limit_whatever_the_delays() {
+    const PROCESSES: usize = 4;
+    const REQUESTS: u64 = 40;
+    const BURST: usize = 5;
+    const INTERVAL: Duration = Duration::from_millis(500);
+    let Some((test, _)) = TestDatabase::migrated().await else { return };
+    let limits = Limits::new(5, INTERVAL, 200_000).margin(Duration::from_millis(20));
+    let mut limiters = Vec::new();
+    for _ in 0..PROCESSES {
+        limiters.push(limiter(&test, limits).await);
+    }
+    let arrivals = Arc::new(Mutex::new(Vec::new()));
+    let mut requests = JoinSet::new();
+    for (number, limiter) in (0..REQUESTS).zip(limiters.iter().cycle()) {
+        let (limiter, arrivals) = (limiter.clone(), Arc::clone(&arrivals));
+        requests.spawn(async move {
+            let mut random = fastrand::Rng::with_seed(number);
+            let permit = loop {
+                let permit = limiter.acquire("location", TEST_TIMEOUT).await.expect("a permit");
+                if permit.begin() {
+                    break permit;
+                }
+            };
+            let longest = random.choice([0, 0, 200, 1_500]).expect("a choice");
+            tokio::time::sleep(Duration::from_millis(random.u64(0..=longest))).await;
+            arrivals.lock().expect("the arrivals").push(Instant::now());
+            tokio::time::sleep(Duration::from_millis(random.u64(0..100))).await;
+            if random.u8(0..8) > 0 {
+                permit.observe(&RateLimitHeaders::default(), None);
+            }
+        });
+    }
+    requests.join_all().await;
+    let mut arrivals = std::mem::take(&mut *arrivals.lock().expect("the arrivals"));
+    arrivals.sort();
+    assert_eq!(arrivals.len() as u64, REQUESTS);
+    for (first, later) in arrivals.iter().zip(&arrivals[BURST..]) {
+        let apart = *later - *first;
+        assert!(apart >= INTERVAL, "{} requests arrived within {apart:?}", BURST + 1);
+    }
+}
+
+#[tokio::test]
+async fn permits_that_are_not_used_are_given_back_at_once() {
+    let Some((test, _)) = TestDatabase::migrated().await else { return };
+    let limits = Limits::new(3, Duration::from_secs(3_600), 100).return_timeout(Duration::from_secs(3_600));
+    // No pause of an hour.
+    test.sql("INSERT INTO highlevel.limiter_birth VALUES (true, 0)");
+    let (first, second) = (limiter(&test, limits).await, limiter(&test, limits).await);
+    for limiter in [&first, &second, &first] {
+        let mut permits = Vec::new();
+        for _ in 0..3 {
+            permits.push(limiter.acquire("location", TEST_TIMEOUT).await.expect("a permit"));
+        }
+        drop(permits);
+        limiter.flush().await;
+    }
+    assert_eq!(test.sql("SELECT left_today, cardinality(open_n) FROM highlevel.limiter"), "100|0");
+}
+
+#[tokio::test]
+async fn permits_of_a_process_that_has_ended_count_until_their_timeout() {
+    let Some((test, _)) = TestDatabase::migrated().await else { return };
+    let limits = Limits::new(2, Duration::from_millis(10), 100).margin(Duration::ZERO);
+    let limits = limits.return_timeout(Duration::from_secs(4));
+    let (ended, other) = (limiter(&test, limits).await, limiter(&test, limits).await);
+    let asked = Instant::now();
+    for _ in 0..2 {
+        let permit = ended.acquire("location", TEST_TIMEOUT).await.expect("a permit");
+        assert!(permit.begin());
+        // It is never returned, as if the process had been killed.
+        std::mem::forget(permit);
+    }
+    let error = other.acquire("location", Duration::ZERO).await.expect_err("both are in use");
+    assert_eq!(error.kind(), AcquireErrorKind::Burst);
+    other.acquire("location", TEST_TIMEOUT).await.expect("a permit");
+    assert!(asked.elapsed() >= Duration::from_secs(4), "{:?}", asked.elapsed());
 }

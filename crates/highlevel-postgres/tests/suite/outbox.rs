@@ -211,3 +211,34 @@ async fn invalid_messages_are_not_enqueued() {
         assert_eq!(error.kind(), ErrorKind::Invalid);
     }
 }
+
+/// As another driver does: the statement and its parameter are text.
+#[tokio::test]
+async fn any_driver_enqueues_with_one_statement() {
+    let Some(setup) = Setup::new().await else { return };
+    let (sql, json) = setup.outgoing("Hello").once("booking-7").into_statement().expect("a statement");
+    assert_eq!(sql, "SELECT id, is_new FROM highlevel.enqueue_v1($1::jsonb)");
+    let url = setup.test.url();
+    let (mut client, connection) =
+        tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    let mut ids = Vec::new();
+    for (is_committed, is_new) in [(false, true), (true, true), (true, false)] {
+        let transaction = client.transaction().await.expect("a transaction");
+        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), _); 1] =
+            [(&json, tokio_postgres::types::Type::TEXT)];
+        let rows = transaction.query_typed(sql, &parameters).await.expect("a row");
+        assert_eq!(rows[0].get::<_, bool>("is_new"), is_new);
+        ids.push(rows[0].get::<_, i64>("id"));
+        if is_committed {
+            transaction.commit().await.expect("committed");
+        } else {
+            transaction.rollback().await.expect("rolled back");
+        }
+    }
+    assert_eq!(ids[1], ids[2]);
+    assert_eq!(
+        setup.test.sql("SELECT id, request ->> 'message' FROM highlevel.outbox"),
+        format!("{}|Hello", ids[1])
+    );
+}

@@ -141,17 +141,16 @@ impl Load {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn processes_share_limits_without_a_rejection() {
-    // A large margin: on a busy machine a request is late by more than it would be on a network.
-    let (interval, margin) = (Duration::from_secs(1), Duration::from_millis(600));
+    let (interval, margin) = (Duration::from_secs(1), Duration::from_millis(50));
     let load = Load { locations: 10, bursts: 4, burst: 10, interval, margin };
     let Some(ratio) = load.run().await else { return };
     assert!(ratio >= 1.0, "{ratio}");
 }
 
-/// Set this to run the long form, on a machine without other load.
+/// Set this to run the long form. Its ratio depends on the load of the machine.
 const LONG: &str = "HIGHLEVEL_POSTGRES_LIMITS";
 
-/// The documented interval and the default margin, which is 5 % of it.
+/// The documented interval and the default margin, which is 1 % of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_locations_take_little_longer_than_their_limits() {
     if std::env::var_os(LONG).is_none() {

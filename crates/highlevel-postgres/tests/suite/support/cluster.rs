@@ -263,6 +263,19 @@ impl Cluster {
         standby
     }
 
+    /// Lets commits wait for the standby.
+    pub(crate) fn make_synchronous(&self) {
+        self.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        let end = Instant::now() + TEST_TIMEOUT;
+        while self.sql("postgres", "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
+            == "0"
+        {
+            assert!(Instant::now() < end, "the standby is not synchronous");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Dumps a database that may be in use, and restores it into a new one of another cluster, or of this one. Returns the
     /// name of the new database.
     pub(crate) fn restore_dump(&self, database: &str, target: &Self) -> String {

@@ -38,7 +38,8 @@ impl Arguments {
         }
         let burst = u32::try_from(self.number("burst", 100)).expect("a small number");
         let daily = u32::try_from(self.number("daily", 200_000)).expect("a small number");
-        Limits::new(burst, self.time("interval_ms", 10_000), daily).margin(self.time("limit_margin_ms", 500))
+        let limits = Limits::new(burst, self.time("interval_ms", 10_000), daily);
+        limits.margin(self.time("limit_margin_ms", 100)).return_timeout(self.time("return_ms", 60_000))
     }
 
     async fn database(&self) -> Database {
