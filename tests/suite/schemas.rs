@@ -49,7 +49,7 @@ fn rust_schemas() -> BTreeMap<String, Value> {
         ConversationDetails ConversationResponse TypingRequest TypingResponse
         UpdateMessageStatusRequest UpdateEmailStatusRequest UpdateEmailStatusResponse CancelScheduledResponse
         SetAttachmentsRequest ListMessagesResponse MessageResponse EmailDetails ExportMessagesResponse
-        UploadFilesResponse Transcription ConversationFilter ConversationSortKey ExportChannel ExportSortKey
+        UploadFilesResponse UploadError Transcription ConversationFilter ConversationSortKey ExportChannel ExportSortKey
     );
     generator.definitions().iter().map(|(name, schema)| (name.clone(), schema.clone())).collect()
 }

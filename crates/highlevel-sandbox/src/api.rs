@@ -8,6 +8,7 @@ mod body;
 mod call;
 mod error_response;
 mod existence;
+mod form;
 mod message;
 mod provider;
 mod receipt;
@@ -32,9 +33,11 @@ use crate::unserved;
 pub(crate) use authentication::authenticate;
 pub(crate) use call::{Annotations, ApiConfig, ApiResponse, Binary, Call, Change, Generated};
 pub(crate) use error_response::ErrorResponse;
+pub(crate) use form::{Form, MAX_FORM};
 pub(crate) use message::initial_status;
 pub(crate) use records::{
-    ContactRejection, MAX_DURATION, changed_contact, new_contact, too_many_notes, with_note,
+    ContactRejection, FILE_ROUTE, MAX_DURATION, changed_contact, file_path, new_contact, too_many_notes,
+    with_note,
 };
 pub(crate) use version::check as check_version;
 
@@ -173,10 +176,9 @@ fn handle(
     if let Some(contact) = model.contact(&parties.contact) {
         refusals::check(settings, model, contact, &candidate)?;
     }
-    Ok((
-        operation,
-        Effect::Added(message::compose(operation, model, location, parties, provider, body, generated)),
-    ))
+    let message = message::compose(operation, model, location, parties, provider, body, generated);
+    annotations.note = message::warning(&message);
+    Ok((operation, Effect::Added(message)))
 }
 
 /// Rejects a body that names another location than that of the token.

@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use crate::sync::lock;
 
 pub(crate) use acceptances::Times;
-pub(crate) use entry::LedgerEvent;
 pub use entry::{Entry, RecordedRequest};
+pub(crate) use entry::{LedgerEvent, MAX_RECORDED_FORM};
 pub use fingerprint::{ParseFingerprintError, RequestFingerprint};
 pub use follow::Entries;
 use log::Log;

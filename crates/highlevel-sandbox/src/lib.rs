@@ -64,7 +64,7 @@ pub use headers::RecordedHeaders;
 pub use ledger::{Entries, Entry, ParseFingerprintError, RecordedRequest, RequestFingerprint};
 pub use model::{
     Conflict, Contact, Conversation, ConversationProvider, DndChannel, Location, Message, MessageDirection,
-    MessageSource, Note, ProviderKind, StatusChange, StatusUpdate,
+    MessageSource, Note, ProviderKind, StatusChange, StatusUpdate, StoredFile,
 };
 pub use oauth::{InstallEvents, SandboxApp, TokenRequests, TokenResource};
 pub use operation::Operation;

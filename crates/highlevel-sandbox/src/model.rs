@@ -1,4 +1,4 @@
-//! The data model: locations with contacts, conversations, conversation providers and messages.
+//! The data model: locations with contacts, conversations, conversation providers, messages and files.
 //!
 //! All of them are [`Record`]s. A record is changed by replacing it with another one that has the same ID.
 
@@ -9,6 +9,8 @@ mod check;
 mod conflict;
 mod contact;
 mod due;
+mod file;
+mod file_store;
 mod list;
 mod message;
 mod message_store;
@@ -30,6 +32,10 @@ pub(crate) use channel::{
 pub use conflict::Conflict;
 pub use contact::{Contact, DndChannel, Note};
 pub(crate) use due::TEXT_REQUIRED;
+pub use file::StoredFile;
+pub(crate) use file::{MAX_FILE, MAX_FILE_NAME, file_extensions, file_type};
+use file_store::FileStore;
+pub(crate) use file_store::MAX_FILE_BYTES;
 pub(crate) use list::{MessageFilter, Order, Page};
 pub use message::{Message, MessageDirection, MessageSource, StatusChange};
 pub(crate) use message::{SCHEDULED, StoredMessage, scheduled_time};
@@ -46,10 +52,10 @@ pub(crate) use seed::{
 pub use status::StatusUpdate;
 pub(crate) use status::{next_statuses, status_of_call};
 
-/// The maximum memory usage of all records except messages, in bytes.
+/// The maximum memory usage of all records except messages and files, in bytes.
 pub(crate) const RECORD_BYTES: usize = 32 * 1024 * 1024;
 
-/// All records, by ID. Clones share the messages.
+/// All records, by ID. Clones share the messages and files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     locations: BTreeMap<String, Location>,
@@ -58,6 +64,7 @@ pub(crate) struct Model {
     conversations: BTreeMap<String, Conversation>,
     providers: BTreeMap<String, ConversationProvider>,
     messages: MessageStore,
+    files: FileStore,
     /// The conversation of each contact, by contact ID.
     conversation_of: HashMap<String, String>,
     /// The memory usage of all other records, in bytes.
@@ -95,9 +102,11 @@ impl Model {
     }
 
     fn set(&mut self, record: Record) {
-        if let Record::Message(message) = record {
-            return self.messages.set(message);
-        }
+        let record = match record {
+            Record::Message(message) => return self.messages.set(message),
+            Record::File(file) => return self.files.set(file),
+            other => other,
+        };
         if let Some(before) = self.get(record.kind(), record.id()) {
             self.record_bytes -= before.weight();
         }
@@ -120,14 +129,16 @@ impl Model {
             Record::Provider(provider) => {
                 self.providers.insert(provider.id.clone(), provider);
             }
-            Record::Message(_) => {}
+            Record::Message(_) | Record::File(_) => {}
         }
     }
 
     /// Removes a record, but not the records that depend on it.
     fn remove(&mut self, kind: Kind, id: &str) {
-        if kind == Kind::Message {
-            return self.messages.remove(id);
+        match kind {
+            Kind::Message => return self.messages.remove(id),
+            Kind::File => return self.files.remove(id),
+            _ => {}
         }
         if let Some(removed) = self.get(kind, id) {
             self.record_bytes -= removed.weight();
@@ -145,7 +156,7 @@ impl Model {
                 }
             }
             Kind::Provider => drop(self.providers.remove(id)),
-            Kind::Message => {}
+            Kind::Message | Kind::File => {}
         }
     }
 
@@ -180,7 +191,12 @@ impl Model {
         self.messages.evict(bounds)
     }
 
-    /// Returns the number of records except messages.
+    /// Evicts the oldest files beyond the bounds, and returns their IDs.
+    pub(crate) fn evict_files(&mut self) -> Vec<String> {
+        self.files.evict()
+    }
+
+    /// Returns the number of records except messages and files.
     pub(crate) fn record_count(&self) -> usize {
         self.locations.len() + self.contacts.len() + self.conversations.len() + self.providers.len()
     }
@@ -190,6 +206,11 @@ impl Model {
         (self.messages.len(), self.messages.bytes(), self.record_bytes)
     }
 
+    /// Returns the number of files, and their memory usage in bytes.
+    pub(crate) fn file_weights(&self) -> (usize, usize) {
+        (self.files.len(), self.files.bytes())
+    }
+
     pub(crate) fn get(&self, kind: Kind, id: &str) -> Option<Record> {
         match kind {
             Kind::Location => self.location(id).cloned().map(Record::Location),
@@ -197,6 +218,7 @@ impl Model {
             Kind::Conversation => self.conversation(id).cloned().map(Record::Conversation),
             Kind::Provider => self.provider(id).cloned().map(Record::Provider),
             Kind::Message => self.message(id).cloned().map(Record::Message),
+            Kind::File => self.file(id).cloned().map(Record::File),
         }
     }
 
@@ -228,6 +250,15 @@ impl Model {
 
     pub(crate) fn message(&self, id: &str) -> Option<&Arc<StoredMessage>> {
         self.messages.get(id)
+    }
+
+    pub(crate) fn file(&self, id: &str) -> Option<&Arc<StoredFile>> {
+        self.files.get(id)
+    }
+
+    /// Returns the files, oldest first.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<StoredFile>> {
+        self.files.all()
     }
 
     /// Returns the message of an email.
@@ -319,6 +350,7 @@ impl Model {
             .chain(self.conversations().cloned().map(Record::Conversation))
             .chain(self.providers().cloned().map(Record::Provider))
             .chain(self.messages().cloned().map(Record::Message))
+            .chain(self.files().cloned().map(Record::File))
     }
 }
 

@@ -71,6 +71,7 @@ operations! {
     ExportMessages "exportMessages" "GET" "/conversations/messages/export",
     GetRecording "getRecording" "GET" "/conversations/messages/{messageId}/locations/{locationId}/recording",
     GetTranscription "getTranscription" "GET" "/conversations/locations/{locationId}/messages/{messageId}/transcription",
+    UploadFiles "uploadFiles" "POST" "/conversations/messages/upload",
     SetTyping "setTyping" "POST" "/conversations/providers/live-chat/typing",
 }
 

@@ -4,6 +4,7 @@ mod active_request;
 mod admin_routes;
 mod api_routes;
 mod connection;
+mod file_routes;
 mod inspector_routes;
 mod interruption;
 mod reject;

@@ -8,7 +8,7 @@ use crate::credentials::StoredCredentials;
 use crate::model::{
     CALL_PROVIDER_ID, CONTACT_ID, CONVERSATION_ID, CUSTOM_PROVIDER_ID, Conflict, Contact, Conversation,
     ConversationProvider, EMAIL_PROVIDER_ID, LOCATION_ID, Location, Message, Model, ProviderKind,
-    REFERENCE_PROVIDER_IDS, Record, SMS_PROVIDER_ID, StoredMessage,
+    REFERENCE_PROVIDER_IDS, Record, SMS_PROVIDER_ID, StoredFile, StoredMessage,
 };
 
 /// A snapshot of all records, in the format of a seed file. Absent fields are empty.
@@ -33,6 +33,8 @@ pub struct Snapshot<M = Message> {
     pub providers: Vec<ConversationProvider>,
     /// Messages and calls, oldest first.
     pub messages: Vec<M>,
+    /// Uploaded files, oldest first.
+    pub files: Vec<StoredFile>,
     /// The tokens and apps.
     pub(crate) credentials: StoredCredentials,
 }
@@ -61,15 +63,16 @@ impl Snapshot {
             conversations: model.conversations().cloned().collect(),
             providers: model.providers().cloned().collect(),
             messages: model.messages().map(|message| message.parsed()).collect(),
+            files: model.files().map(|file| StoredFile::clone(file)).collect(),
             ..Self::default()
         }
     }
 
     /// Returns the snapshot with its messages as they are stored.
     pub(crate) fn into_stored(self) -> StoredSnapshot {
-        let Self { locations, contacts, conversations, providers, messages, credentials } = self;
+        let Self { locations, contacts, conversations, providers, messages, files, credentials } = self;
         let messages = messages.into_iter().map(|message| message.to_stored()).collect();
-        StoredSnapshot { locations, contacts, conversations, providers, messages, credentials }
+        StoredSnapshot { locations, contacts, conversations, providers, messages, files, credentials }
     }
 }
 
@@ -79,12 +82,13 @@ pub(crate) type StoredSnapshot = Snapshot<StoredMessage>;
 impl StoredSnapshot {
     /// Returns the records. Each one comes after the records that it references.
     pub(crate) fn into_records(self) -> impl Iterator<Item = Record> {
-        let Self { locations, contacts, conversations, providers, messages, .. } = self;
+        let Self { locations, contacts, conversations, providers, messages, files, .. } = self;
         (locations.into_iter().map(Record::Location))
             .chain(contacts.into_iter().map(Record::from))
             .chain(conversations.into_iter().map(Record::Conversation))
             .chain(providers.into_iter().map(Record::Provider))
             .chain(messages.into_iter().map(Record::from))
+            .chain(files.into_iter().map(Record::from))
     }
 }
 
@@ -96,6 +100,7 @@ impl<M> Default for Snapshot<M> {
             conversations: Vec::new(),
             providers: Vec::new(),
             messages: Vec::new(),
+            files: Vec::new(),
             credentials: StoredCredentials::default(),
         }
     }

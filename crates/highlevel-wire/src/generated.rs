@@ -4219,6 +4219,28 @@ pub mod types {
         /// The status that a message is recorded with when it is sent.
         pub status: crate::types::SendStatus,
     }
+    /// The body of a 413 or 415 of an upload.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
+    #[derive(PartialEq)]
+    #[non_exhaustive]
+    pub struct UploadError {
+        /// The message of an error, or one message per violation.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub message: ::std::option::Option<ErrorMessage>,
+        /// The HTTP status.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub status: ::std::option::Option<i64>,
+        /// The id under which HighLevel's support finds a request.
+        #[serde(
+            rename = "traceId",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub trace_id: ::std::option::Option<TraceId>,
+        /// The undocumented fields, unchanged.
+        #[serde(flatten)]
+        pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    }
     /// Files that were stored.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]

@@ -7,10 +7,13 @@ use serde_json::{Value, json};
 
 use super::response::Output;
 use super::route::{Input, Route};
+use crate::api::file_path;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::engine::MutationError;
-use crate::model::{Kind, MessageDirection, MessageFilter, Model, Order, Page, Record, StatusUpdate};
+use crate::model::{
+    Kind, MessageDirection, MessageFilter, Model, Order, Page, Record, StatusUpdate, StoredFile,
+};
 use crate::search_term::{MAX_CHARS, SearchTerm};
 
 macro_rules! route {
@@ -40,6 +43,9 @@ pub(super) const ROUTES: &[Route] = &[
     route!(PUT "messages/{id}", put Message),
     route!(DELETE "messages/{id}", delete Message),
     Route { method: Method::PUT, path: "messages/{id}/status", handler: set_status },
+    route!(GET "files", list File),
+    Route { method: Method::GET, path: "files/{id}", handler: get_file },
+    route!(DELETE "files/{id}", delete File),
 ];
 
 /// The default and the maximum page size.
@@ -51,7 +57,7 @@ const PAGE_BYTES: usize = 4 * 1024 * 1024;
 fn list(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {
     let filters: &[&str] = match kind {
         Kind::Location => &[],
-        Kind::Contact | Kind::Provider => &["locationId"],
+        Kind::Contact | Kind::Provider | Kind::File => &["locationId"],
         Kind::Conversation => &["locationId", "contactId"],
         Kind::Message => {
             &["locationId", "contactId", "conversationId", "channel", "direction", "status", "text", "order"]
@@ -86,6 +92,13 @@ fn list(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, Ap
             ("providers", json!(page), more)
         }
         Kind::Message => messages(&model, input, &page)?,
+        Kind::File => {
+            let all = model.files().map(|file| &**file);
+            let mut all: Vec<&StoredFile> = all.filter(|file| in_location(&file.location_id)).collect();
+            all.sort_unstable_by_key(|file| &file.id);
+            let (page, more) = page.of(all.into_iter(), |file| &file.id);
+            ("files", page.into_iter().map(without_content).collect(), more)
+        }
     };
     let last = items.as_array().and_then(|items| items.last());
     let next = last.filter(|_| more).map(|last| last["id"].clone());
@@ -134,6 +147,26 @@ fn get(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, Api
     let id = input.parameter(0);
     let record = state.model().get(kind, id).ok_or_else(|| missing(kind, id))?;
     Ok(Output::ok(record.to_value()))
+}
+
+fn get_file(state: &Arc<Engine>, input: &Input<'_>) -> Result<Output, ApiError> {
+    let id = input.parameter(0);
+    let file = state.model().file(id).cloned().ok_or_else(|| missing(Kind::File, id))?;
+    Ok(Output::ok(without_content(&file)))
+}
+
+/// Returns the properties of a file, with its path.
+fn without_content(file: &StoredFile) -> Value {
+    json!({
+        "id": file.id,
+        "locationId": file.location_id,
+        "conversationId": file.conversation_id,
+        "name": file.name,
+        "contentType": file.content_type(),
+        "bytes": file.content().len(),
+        "dateAdded": file.date_added,
+        "path": file_path(file),
+    })
 }
 
 fn put(state: &Arc<Engine>, input: &Input<'_>, kind: Kind) -> Result<Output, ApiError> {

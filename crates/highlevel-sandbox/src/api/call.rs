@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use super::{ErrorResponse, Form};
 use crate::fidelity::Settings;
 use crate::ledger::RequestFingerprint;
 use crate::model::{Kind, Message, Record, StoredMessage};
@@ -22,7 +23,10 @@ pub(crate) struct Call<'a> {
     /// The decoded parameters of the path.
     pub(crate) parameters: &'a [String],
     pub(crate) headers: &'a HeaderMap,
+    /// The body, or the start of a form with files.
     pub(crate) body: &'a [u8],
+    /// The body of a request that uploads files, if the token is valid and the whole body has arrived.
+    pub(crate) form: Option<&'a Result<Form, ErrorResponse>>,
 }
 
 impl<'a> Call<'a> {
@@ -39,6 +43,8 @@ pub(crate) struct ApiConfig {
     pub(crate) settings: Settings,
     /// The sandbox's own app, which owns the providers that name no app.
     pub(crate) app_id: String,
+    /// The configured URL of the sandbox.
+    pub(crate) base_url: Option<String>,
 }
 
 /// The time and the new IDs of a request.

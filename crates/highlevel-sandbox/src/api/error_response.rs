@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{Annotations, ApiResponse};
 use crate::fidelity::Refusal;
 use crate::json_size::MAX_VALUES;
+use crate::model::MAX_FILE;
 use crate::rate_limit::Spent;
 use crate::spec::{Violation, shortened};
 
@@ -16,6 +17,8 @@ const MAX_MESSAGE: usize = 4 * 1024;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ErrorResponse {
     status: StatusCode,
+    /// The body has the fields of the errors of uploads.
+    is_of_upload: bool,
     /// A string, or an array of strings for 422.
     message: Value,
     /// A further field.
@@ -93,6 +96,17 @@ impl ErrorResponse {
         Self::new(StatusCode::TOO_MANY_REQUESTS, &spent.to_string())
     }
 
+    /// An upload contains a file that is too large.
+    pub(super) fn file_too_large(name: &str, size: usize) -> Self {
+        let message = format!("the file {name:?} has {size} bytes, more than {MAX_FILE}");
+        Self { is_of_upload: true, ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, &message) }
+    }
+
+    /// An upload contains a file of a type that is not accepted.
+    pub(super) fn unsupported_file(message: &str) -> Self {
+        Self { is_of_upload: true, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message) }
+    }
+
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -111,9 +125,9 @@ impl ErrorResponse {
         Self::new(StatusCode::REQUEST_TIMEOUT, "the body of the request was not received in time")
     }
 
-    /// An accepted message conflicts with the model or could not be stored.
+    /// An accepted change conflicts with the model or could not be stored.
     pub(crate) fn not_stored(reason: &dyn std::fmt::Display) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, &format!("the message could not be stored: {reason}"))
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, &format!("the change could not be stored: {reason}"))
     }
 
     pub(crate) fn unavailable() -> Self {
@@ -133,6 +147,9 @@ impl ErrorResponse {
         }
         if let Some(code) = code {
             body["canonicalCode"] = json!(code);
+        }
+        if self.is_of_upload {
+            body = json!({ "status": self.status.as_u16(), "message": body["message"], "traceId": trace_id });
         }
         if let Some((name, value)) = self.field.map(|field| *field) {
             body[name] = value;
@@ -156,6 +173,7 @@ impl ErrorResponse {
     fn new(status: StatusCode, message: &str) -> Self {
         Self {
             status,
+            is_of_upload: false,
             message: json!(shortened(message, MAX_MESSAGE)),
             field: None,
             refusal: None,

@@ -57,6 +57,19 @@ pub(super) fn compose(
     }
 }
 
+/// Returns a warning about a message whose scheduled time is in milliseconds.
+pub(super) fn warning(message: &Message) -> Option<String> {
+    /// As seconds, this is in the year 5138; as milliseconds, in 1973.
+    const MILLISECONDS: i64 = 100_000_000_000;
+    let time = scheduled_time(&message.request).filter(|_| message.status == SCHEDULED)?;
+    (time >= MILLISECONDS).then(|| {
+        format!(
+            "scheduledTimestamp is {time}, which looks like milliseconds: it counts seconds, so the message is never sent; \
+             divide it by 1000"
+        )
+    })
+}
+
 /// Returns a time in seconds since 1970.
 fn seconds(time: &str) -> i64 {
     DateTime::parse_from_rfc3339(time).map_or(0, |time| time.timestamp())

@@ -9,6 +9,7 @@ mod contacts;
 mod conversation_view;
 mod conversations;
 mod export;
+mod files;
 mod message_view;
 mod messages;
 mod query;
@@ -18,13 +19,15 @@ mod search_index;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::form::Form;
 use super::{Annotations, ApiConfig, Binary, Call, Change, ErrorResponse, Generated, body, rules};
-use crate::fidelity::{Quirk, Settings};
+use crate::fidelity::{Quirk, Refusal, Settings};
 use crate::model::{Contact, Kind, Model, Record, Unindexed};
 use crate::operation::Operation;
 pub(crate) use calls::MAX_DURATION;
 pub(crate) use contact_rejection::{ContactRejection, too_many_notes};
 pub(crate) use contacts::{changed as changed_contact, new_contact, with_note};
+pub(crate) use files::{FILE_ROUTE, file_path, is_of_stored_file};
 use query::Query;
 
 /// A valid request to read or change records.
@@ -40,6 +43,7 @@ pub(super) struct RecordRequest<'a> {
     query: Query,
     /// `Null` if the operation has no body.
     body: Value,
+    form: Option<&'a Form>,
 }
 
 /// A successful response, with the changes to make before it is sent.
@@ -114,6 +118,17 @@ pub(super) fn respond(
         // The vendor's SDKs send `null` for fields that are not set.
         violations.extend(config.spec.validate(schema, &without_nulls(&body)));
     }
+    let form = match (operation, call.form) {
+        (Operation::UploadFiles, Some(form)) => Some(form.as_ref().map_err(Clone::clone)?),
+        // The token became valid while the body was received.
+        (Operation::UploadFiles, None) => return Err(ErrorResponse::unavailable()),
+        _ => None,
+    };
+    if let Some(form) = form {
+        body = files::fields(form);
+        annotations.unknown_fields = files::unknown_fields(&body);
+        violations.extend(files::violations(&body));
+    }
     if !violations.is_empty() {
         let more = violations.len().saturating_sub(rules::MAX_VIOLATIONS);
         violations.truncate(rules::MAX_VIOLATIONS);
@@ -131,12 +146,16 @@ pub(super) fn respond(
         parameters: call.parameters,
         query,
         body,
+        form,
     };
     if !unindexed.is_empty() {
         annotations.quirk = Some(Quirk::SearchIndexLag.name());
     }
     request.check_location()?;
-    let mut reply = request.handle(operation)?;
+    let mut reply = match operation {
+        Operation::UploadFiles => request.upload_files(config, call.headers)?,
+        operation => request.handle(operation)?,
+    };
     if let Some(fields) = reply.body.as_object_mut() {
         fields.insert("traceId".to_owned(), json!(generated.trace_id));
     }
@@ -184,6 +203,7 @@ impl RecordRequest<'_> {
             Operation::SendMessage
             | Operation::AddInboundMessage
             | Operation::AddOutboundCall
+            | Operation::UploadFiles
             | Operation::UpdateMessageStatus => Err(ErrorResponse::internal_error()),
         }
     }
@@ -191,10 +211,15 @@ impl RecordRequest<'_> {
     /// Rejects a request that names another location than that of the token.
     fn check_location(&self) -> Result<(), ErrorResponse> {
         let named = self.text("locationId").or_else(|| self.query.get("locationId"));
-        match named {
-            Some(named) if named != self.location => Err(other_location()),
-            _ => Ok(()),
+        self.check_owner(named.unwrap_or(self.location))
+    }
+
+    /// Rejects the location of a record, or one that the request names, if it is not that of the token.
+    fn check_owner(&self, location: &str) -> Result<(), ErrorResponse> {
+        if location != self.location && self.settings.refuses(Refusal::OtherLocation) {
+            return Err(ErrorResponse::refused(Refusal::OtherLocation, ""));
         }
+        Ok(())
     }
 
     /// Returns a string field of the body.
@@ -213,10 +238,7 @@ impl RecordRequest<'_> {
         let contact = self.model.contact(id);
         let contact =
             contact.ok_or_else(|| ErrorResponse::bad_request(&format!("Contact with id {id} not found")))?;
-        if contact.location_id == self.location { Ok(contact) } else { Err(other_location()) }
+        self.check_owner(&contact.location_id)?;
+        Ok(contact)
     }
-}
-
-fn other_location() -> ErrorResponse {
-    ErrorResponse::forbidden("The token does not have access to this location.")
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
 
 use super::ErrorResponse;
+use super::records::is_of_stored_file;
 use crate::fidelity::{Refusal, Settings};
 use crate::model::{Contact, DndChannel, MessageDirection, Model, StoredMessage, is_email, is_phone};
 use crate::operation::Operation;
@@ -81,7 +82,7 @@ pub(super) fn check(
             let note = addresses(contact, "phone numbers", contact.phones());
             return Err(ErrorResponse::refused(Refusal::InvalidPhone, "").note(note));
         }
-        return refuse(Refusal::RecordingUrl, has_foreign_recording(candidate), "");
+        return refuse(Refusal::RecordingUrl, has_foreign_recording(model, candidate), "");
     }
     refuse(Refusal::NoContent, !candidate.has_content(), "")?;
     if candidate.operation != Operation::SendMessage || channel == "InternalComment" {
@@ -155,9 +156,13 @@ fn digits(number: &str) -> String {
     number.chars().filter(char::is_ascii_digit).collect()
 }
 
-fn has_foreign_recording(candidate: &Candidate<'_>) -> bool {
+fn has_foreign_recording(model: &Model, candidate: &Candidate<'_>) -> bool {
     let attachments = candidate.body.get("attachments").and_then(Value::as_array);
-    attachments.into_iter().flatten().filter_map(Value::as_str).any(|url| !is_stored(url))
+    attachments
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .any(|url| !is_stored(url) && !is_of_stored_file(model, url))
 }
 
 /// Returns `true` if a URL is one of HighLevel's storage.

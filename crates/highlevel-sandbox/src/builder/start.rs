@@ -145,6 +145,8 @@ impl SandboxBuilder {
             store: loaded.store,
             bounds: self.keeping.bounds,
             evicted_messages: AtomicU64::new(evicted as u64),
+            evicted_files: AtomicU64::new(0),
+            base_url: base_url.clone(),
             retained: Mutex::default(),
             schedule_changed: Notify::new(),
             model: Mutex::new(Arc::new(model)),

@@ -113,7 +113,9 @@ impl StateOptions {
             added.extend(records);
         }
         let evicted = loaded.unread + model.evict_messages(self.bounds).len();
-        let rewrite = !loaded.is_initialized || loaded.has_former_format || evicted > 0;
+        // A seed may have added files.
+        let evicted_files = model.evict_files().len();
+        let rewrite = !loaded.is_initialized || loaded.has_former_format || evicted + evicted_files > 0;
         Ok(Now { model, rewrite, added, seeded, evicted })
     }
 }

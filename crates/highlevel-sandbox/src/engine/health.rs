@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::retained::{Part, Retained};
 use super::state::Engine;
 use crate::ledger;
-use crate::model::RECORD_BYTES;
+use crate::model::{MAX_FILE_BYTES, RECORD_BYTES};
 use crate::sync::lock;
 use crate::webhook;
 
@@ -20,6 +20,9 @@ impl Engine {
             retained.messages = Part { count, bytes, max_bytes: self.bounds.message_bytes, dropped };
             let count = model.record_count();
             retained.records = Part { count, bytes: record_bytes, max_bytes: RECORD_BYTES, dropped: 0 };
+            let (count, bytes) = model.file_weights();
+            let dropped = self.evicted_files.load(Ordering::Relaxed);
+            retained.files = Part { count, bytes, max_bytes: MAX_FILE_BYTES, dropped };
         }
         if let Ok(credentials) = self.credentials.try_lock() {
             let (count, bytes, max_bytes) = credentials.oauth.retained();

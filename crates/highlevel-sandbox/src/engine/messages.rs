@@ -47,6 +47,7 @@ impl Engine {
             parameters: &[],
             headers: &headers,
             body: body.as_bytes(),
+            form: None,
         };
         let adjust = |message: &mut Message| {
             message.source = MessageSource::App;
@@ -82,6 +83,7 @@ impl Engine {
             spec: Spec::embedded(),
             settings: lock(&self.settings).clone(),
             app_id: self.account.app_id.clone(),
+            base_url: self.base_url.clone(),
         };
         if call.operation.is_some_and(Operation::is_read) {
             // A search may take long, so it reads a snapshot and holds no lock.

@@ -13,7 +13,7 @@ use super::mutation_error::MutationError;
 use super::state::Engine;
 use crate::credentials::{Credentials, Grant, StoredCredentials};
 use crate::ledger::LedgerEvent;
-use crate::model::{Conflict, Contact, Kind, Model, Record, StatusUpdate, StoredMessage};
+use crate::model::{Bounds, Conflict, Contact, Kind, Model, Record, StatusUpdate, StoredMessage};
 use crate::oauth::TokenResource;
 use crate::persistence::{Memory, RowChange, StoredRow};
 use crate::rate_limit::RateLimitEnforcer;
@@ -56,6 +56,19 @@ impl Drop for CredentialsMut<'_> {
         for effect in std::mem::take(&mut *lock(&self.engine.after_credentials)) {
             self.engine.when_written(effect);
         }
+    }
+}
+
+/// The IDs of evicted records.
+struct Evicted {
+    messages: Vec<String>,
+    files: Vec<String>,
+}
+
+impl Evicted {
+    /// Evicts the oldest messages and files beyond their bounds.
+    fn of(model: &mut Model, bounds: Bounds) -> Self {
+        Self { messages: model.evict_messages(bounds), files: model.evict_files() }
     }
 }
 
@@ -127,7 +140,7 @@ impl Engine {
                 changes.push(RowChange::record(record));
             }
         }
-        changes.extend(self.evict_messages(model));
+        changes.extend(self.evict(model));
         self.write(changes);
         for entry in entries {
             self.record_when_written(entry);
@@ -138,16 +151,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Evicts the oldest messages beyond the configured bounds, and returns the changes to write to the state file.
-    fn evict_messages(&self, model: &mut Model) -> Vec<RowChange> {
-        let evicted = model.evict_messages(self.bounds);
-        self.evicted(evicted)
+    /// Evicts the oldest messages and files beyond their bounds, and returns the changes to write to the state file.
+    fn evict(&self, model: &mut Model) -> Vec<RowChange> {
+        let evicted = Evicted::of(model, self.bounds);
+        self.count_evicted(evicted)
     }
 
-    /// Counts evicted messages, and returns the changes that delete them from the state file.
-    fn evicted(&self, ids: Vec<String>) -> Vec<RowChange> {
-        self.evicted_messages.fetch_add(ids.len() as u64, Ordering::Relaxed);
-        ids.into_iter().map(|id| RowChange::delete(Kind::Message.as_str(), id)).collect()
+    /// Counts evicted records, and returns the changes that delete them from the state file.
+    fn count_evicted(&self, evicted: Evicted) -> Vec<RowChange> {
+        let Evicted { messages, files } = evicted;
+        self.evicted_messages.fetch_add(messages.len() as u64, Ordering::Relaxed);
+        self.evicted_files.fetch_add(files.len() as u64, Ordering::Relaxed);
+        let of = |ids: Vec<String>, kind: Kind| {
+            ids.into_iter().map(move |id| RowChange::delete(kind.as_str(), id))
+        };
+        of(messages, Kind::Message).chain(of(files, Kind::File)).collect()
     }
 
     /// Deletes a record and all records that depend on it. Returns `false` if there is no such record.
@@ -203,10 +221,10 @@ impl Engine {
     pub(crate) fn seed(&self, seed: StoredSnapshot) -> Result<(), MutationError> {
         let additional = seed.credentials.clone();
         let records: Vec<Record> = seed.into_records().collect();
-        let put = |model: &mut Model| -> Result<Vec<String>, MutationError> {
+        let put = |model: &mut Model| -> Result<Evicted, MutationError> {
             let put = model.put(records.iter().cloned());
             put.map_err(|conflict| MutationError::Conflict(conflict.to_string()))?;
-            Ok(model.evict_messages(self.bounds))
+            Ok(Evicted::of(model, self.bounds))
         };
         // On a copy first, without the lock: a large seed does not delay other requests.
         let before = self.shared_model();
@@ -227,7 +245,7 @@ impl Engine {
         *credentials = with_additional;
         let mut changes = credentials.take_changed();
         changes.extend(records.iter().cloned().map(RowChange::record));
-        changes.extend(self.evicted(evicted));
+        changes.extend(self.count_evicted(evicted));
         self.write(changes);
         self.record_when_written(LedgerEvent::Changed("state"));
         self.schedule_changed.notify_one();
@@ -263,7 +281,7 @@ impl Engine {
         new.restore(restored)?;
         let before = std::mem::replace(&mut *guard.0, model);
         lock(&self.search_lag).clear();
-        self.evict_messages(&mut guard);
+        self.evict(&mut guard);
         new.take_changed();
         *credentials = new;
         if let Some(store) = &self.store {

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::moment::Moment;
 use super::recording;
 use super::state::Engine;
-use crate::api::{self, Annotations, Binary, Call, ErrorResponse};
+use crate::api::{self, Annotations, Binary, Call, ErrorResponse, MAX_FORM};
 use crate::credentials::Grant;
 use crate::fault::{self, FaultStage, ResponseParts, TriggeredFault};
 use crate::headers::redacted;
@@ -42,7 +42,9 @@ impl Engine {
             _ if triggered.is_some_and(|triggered| triggered.stage != FaultStage::After) => {
                 ErrorResponse::unavailable().into_response(trace_id)
             }
-            (None, Received::TooLarge(_)) => ErrorResponse::too_large(MAX_BODY).into_response(trace_id),
+            (None, Received::TooLarge(_)) => {
+                ErrorResponse::too_large(self.max_body(call, moment)).into_response(trace_id)
+            }
             (None, Received::TooSlow(_) | Received::Unread) => {
                 ErrorResponse::too_slow().into_response(trace_id)
             }
@@ -66,6 +68,8 @@ impl Engine {
         if let Some(note) = &response.annotations.note {
             if call.operation.is_none() {
                 self.report_unserved(call.method, call.path(), note);
+            } else if response.status.is_success() {
+                tracing::warn!(method = call.method, path = ?call.path(), "{note}");
             }
             add_note(&mut parts.headers, note);
         }
@@ -149,6 +153,16 @@ impl Engine {
         );
         self.ledger.record(LedgerEvent::Request(Arc::new(record)));
         parts
+    }
+
+    /// Returns the maximum body size of a request in bytes. Only a request with a valid token can send a large form.
+    pub(crate) fn max_body(&self, call: Call<'_>, moment: &Moment) -> usize {
+        let uploads = call.operation == Some(Operation::UploadFiles);
+        if uploads && api::authenticate(call.headers, &lock(&self.credentials), moment.now).is_ok() {
+            MAX_FORM
+        } else {
+            MAX_BODY
+        }
     }
 
     /// Returns the fault triggered by a request to the API, if any. A request without a valid token neither triggers a fault

@@ -10,6 +10,8 @@ pub(crate) struct Retained {
     pub(crate) messages: Part,
     /// Locations, contacts, conversations and providers.
     pub(crate) records: Part,
+    /// Uploaded files.
+    pub(crate) files: Part,
     /// OAuth codes and tokens.
     pub(crate) credentials: Part,
     /// Ledger entries, except those of unauthenticated requests.
@@ -36,10 +38,11 @@ impl Retained {
         self.parts().iter().map(|(_, part)| part.max_bytes).sum::<usize>() + IN_FLIGHT_BYTES
     }
 
-    pub(crate) fn parts(&self) -> [(&'static str, Part); 6] {
+    pub(crate) fn parts(&self) -> [(&'static str, Part); 7] {
         [
             ("messages", self.messages),
             ("records", self.records),
+            ("files", self.files),
             ("credentials", self.credentials),
             ("ledger", self.ledger),
             ("unauthenticatedRequests", self.unauthenticated),

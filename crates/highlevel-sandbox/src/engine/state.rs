@@ -74,10 +74,14 @@ pub(crate) struct Engine {
     pub(crate) initial: InitialState,
     /// The state file, if there is one.
     pub(crate) store: Option<Store>,
+    /// The configured URL of the sandbox.
+    pub(crate) base_url: Option<String>,
     /// The limits of stored messages.
     pub(crate) bounds: Bounds,
     /// The number of messages evicted in favor of newer ones.
     pub(crate) evicted_messages: AtomicU64,
+    /// The number of files evicted in favor of newer ones.
+    pub(crate) evicted_files: AtomicU64,
     /// The result of the previous memory usage query.
     pub(crate) retained: Mutex<Retained>,
     /// Notified when messages may have been scheduled.

@@ -27,7 +27,7 @@ pub enum Refusal {
     CompanyToken,
     /// The token belongs to a private integration of a company.
     CompanyPrivateIntegration,
-    /// The body names another location than that of the token.
+    /// The request names another location than that of the token, or a record of another location.
     OtherLocation,
     /// A list of attachments is empty.
     EmptyAttachments,

@@ -137,10 +137,10 @@ pub(super) const TABLE: &[Row] = &[
     row(
         Refusal::OtherLocation,
         "other-location",
-        MESSAGES,
+        ALL,
         403,
         "The token does not have access to this location.",
-        "`locationId` in the body is not the location of the token",
+        "the request names another location than that of the token, or a contact, conversation or message of another location",
         "[live 2]",
     ),
     row(

@@ -12,6 +12,9 @@ use crate::spec::Violation;
 use crate::webhook::DeliveryAttempt;
 use crate::weight;
 
+/// The maximum size of the start of a form with files, in bytes.
+pub(crate) const MAX_RECORDED_FORM: usize = 16 * 1024;
+
 /// An entry of the ledger.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -45,7 +48,7 @@ pub struct RecordedRequest {
     /// The headers in order, with names in lower case. `authorization` is reduced to its scheme; cookies and keys are
     /// redacted.
     pub headers: RecordedHeaders,
-    /// The body as received. Of a body that was rejected for its size, the part that was read.
+    /// The body as received. Of a body that was rejected for its size, the part that was read; of an upload, the first 16 KiB.
     pub body: Vec<u8>,
     /// The operation, if the path is served.
     pub operation: Option<Operation>,

@@ -3,7 +3,7 @@
 use chrono::DateTime;
 
 use super::status::statuses;
-use super::{Conflict, Kind, Model, RECORD_BYTES, Record};
+use super::{Conflict, Kind, MAX_FILE_NAME, Model, RECORD_BYTES, Record, file_extensions, file_type};
 
 impl Model {
     /// Validates a record against the existing ones:
@@ -12,7 +12,7 @@ impl Model {
     /// - Its location and, for a conversation, its contact do not change.
     /// - A contact has at most one conversation.
     ///
-    /// A message may reference a deleted provider, because it describes the past.
+    /// A message may reference a deleted provider, and a file a deleted conversation, because they describe the past.
     pub(super) fn validate(&self, record: &Record) -> Result<(), Conflict> {
         let (kind, id) = (record.kind(), record.id());
         if id.is_empty() || id.len() > 200 {
@@ -27,10 +27,12 @@ impl Model {
             )));
         }
         let before = || self.get(kind, id).map_or(0, |before| before.weight());
-        if kind != Kind::Message && self.record_bytes + record.weight() > RECORD_BYTES + before() {
+        if !matches!(kind, Kind::Message | Kind::File)
+            && self.record_bytes + record.weight() > RECORD_BYTES + before()
+        {
             return Err(Conflict::new(format!(
-                "the {kind} {id} exceeds the limit of {RECORD_BYTES} bytes for all records except messages; delete other \
-                 records first"
+                "the {kind} {id} exceeds the limit of {RECORD_BYTES} bytes for all records except messages and files; delete \
+                 other records first"
             )));
         }
         if let Some(before) = self.location_of(kind, id)
@@ -44,7 +46,16 @@ impl Model {
         }
         self.validate_reference(record, Kind::Location, record.location_id())?;
         match record {
-            Record::Location(_) | Record::Contact(_) => Ok(()),
+            Record::File(file) if file_type(&file.name).is_none() => Err(Conflict::new(format!(
+                "the name of the file {id} is {:?}; expected an extension of {}",
+                file.name,
+                file_extensions().collect::<Vec<_>>().join(", ")
+            ))),
+            Record::File(file) if file.name.len() > MAX_FILE_NAME => Err(Conflict::new(format!(
+                "the name of the file {id} has {} bytes; use at most {MAX_FILE_NAME}",
+                file.name.len()
+            ))),
+            Record::Location(_) | Record::Contact(_) | Record::File(_) => Ok(()),
             Record::Provider(provider) => match &provider.delivery_url {
                 Some(url) => crate::webhook_url::parse_webhook_url(url)
                     .map(drop)
@@ -108,6 +119,7 @@ impl Model {
             Kind::Conversation => &self.conversation(id)?.location_id,
             Kind::Provider => &self.provider(id)?.location_id,
             Kind::Message => &self.message(id)?.location_id,
+            Kind::File => &self.file(id)?.location_id,
         })
     }
 

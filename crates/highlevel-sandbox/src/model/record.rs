@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::contact::Contact;
+use super::file::StoredFile;
 use super::message::StoredMessage;
 use super::provider::ConversationProvider;
 use super::seed::{COMPANY_ID, location};
@@ -104,6 +105,7 @@ pub(crate) enum Record {
     Conversation(Conversation),
     Provider(ConversationProvider),
     Message(Arc<StoredMessage>),
+    File(Arc<StoredFile>),
 }
 
 /// The kind of a record.
@@ -114,11 +116,12 @@ pub(crate) enum Kind {
     Conversation,
     Provider,
     Message,
+    File,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Location, Self::Contact, Self::Conversation, Self::Provider, Self::Message];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Location, Self::Contact, Self::Conversation, Self::Provider, Self::Message, Self::File];
 
     /// Returns the name of the kind in messages and state files.
     pub(crate) fn as_str(self) -> &'static str {
@@ -128,6 +131,7 @@ impl Kind {
             Self::Conversation => "conversation",
             Self::Provider => "provider",
             Self::Message => "message",
+            Self::File => "file",
         }
     }
 }
@@ -150,6 +154,12 @@ impl From<StoredMessage> for Record {
     }
 }
 
+impl From<StoredFile> for Record {
+    fn from(file: StoredFile) -> Self {
+        Self::File(Arc::new(file))
+    }
+}
+
 impl Record {
     pub(crate) fn kind(&self) -> Kind {
         match self {
@@ -158,6 +168,7 @@ impl Record {
             Self::Conversation(_) => Kind::Conversation,
             Self::Provider(_) => Kind::Provider,
             Self::Message(_) => Kind::Message,
+            Self::File(_) => Kind::File,
         }
     }
 
@@ -168,6 +179,7 @@ impl Record {
             Self::Conversation(conversation) => &conversation.id,
             Self::Provider(provider) => &provider.id,
             Self::Message(message) => &message.id,
+            Self::File(file) => &file.id,
         }
     }
 
@@ -179,6 +191,7 @@ impl Record {
             Self::Conversation(conversation) => serde_json::to_value(conversation),
             Self::Provider(provider) => serde_json::to_value(provider),
             Self::Message(message) => serde_json::to_value(&**message),
+            Self::File(file) => serde_json::to_value(&**file),
         };
         // Serializing these structs cannot fail.
         value.unwrap_or_default()
@@ -192,6 +205,7 @@ impl Record {
             Kind::Conversation => Self::Conversation(serde_json::from_value(value)?),
             Kind::Provider => Self::Provider(serde_json::from_value(value)?),
             Kind::Message => Self::from(serde_json::from_value::<StoredMessage>(value)?),
+            Kind::File => Self::from(serde_json::from_value::<StoredFile>(value)?),
         })
     }
 
@@ -203,6 +217,7 @@ impl Record {
             Self::Conversation(conversation) => serde_json::to_vec(conversation),
             Self::Provider(provider) => serde_json::to_vec(provider),
             Self::Message(message) => serde_json::to_vec(&**message),
+            Self::File(file) => serde_json::to_vec(&**file),
         }
     }
 
@@ -214,6 +229,7 @@ impl Record {
             Kind::Conversation => Self::Conversation(serde_json::from_slice(json)?),
             Kind::Provider => Self::Provider(serde_json::from_slice(json)?),
             Kind::Message => Self::from(serde_json::from_slice::<StoredMessage>(json)?),
+            Kind::File => Self::from(serde_json::from_slice::<StoredFile>(json)?),
         })
     }
 
@@ -242,6 +258,7 @@ impl Record {
             }) => texts(&[location_id, contact_id, contact_id], &[date_added, date_updated]),
             Self::Provider(provider) => texts(&[], &[]) + provider.field_weight(),
             Self::Message(message) => message.weight(),
+            Self::File(file) => file.weight(),
         }
     }
 
@@ -253,6 +270,7 @@ impl Record {
             Self::Conversation(conversation) => &conversation.location_id,
             Self::Provider(provider) => &provider.location_id,
             Self::Message(message) => &message.location_id,
+            Self::File(file) => &file.location_id,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use crate::engine::MutationError;
 use crate::model::{
     Conflict, Contact, Conversation, ConversationProvider, Kind, Location, Message, Record, StatusUpdate,
+    StoredFile,
 };
 use crate::oauth::TokenResource;
 use crate::sandbox::Sandbox;
@@ -117,6 +118,11 @@ impl Sandbox {
     /// [`SandboxBuilder::keep_messages`](crate::SandboxBuilder::keep_messages).
     pub fn messages(&self) -> Vec<Message> {
         self.state.shared_model().messages().map(|message| message.parsed()).collect()
+    }
+
+    /// Returns the uploaded files, oldest first. Beyond 1,000 files or 64 MiB, the oldest are evicted.
+    pub fn files(&self) -> Vec<StoredFile> {
+        self.state.shared_model().files().map(|file| StoredFile::clone(file)).collect()
     }
 
     /// Deletes a contact with its conversation and messages. Returns `true` if it existed.

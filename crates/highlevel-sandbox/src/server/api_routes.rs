@@ -6,18 +6,20 @@ use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
+use bytes::Bytes;
 
 use super::active_request::{Aborted, ActiveRequest};
 use super::interruption::reserve;
 use super::reject::reject;
-use crate::api::Call;
-use crate::engine::{MAX_RECORDING, Moment};
+use crate::api::{Call, ErrorResponse, Form, MAX_FORM};
+use crate::engine::{Engine, MAX_RECORDING, Moment};
 use crate::fault::{self, FaultStage};
+use crate::ledger::MAX_RECORDED_FORM;
 use crate::oauth;
 use crate::operation::Operation;
 use crate::routing::PathParameters;
 use crate::sync::lock;
-use crate::traffic::{Body, MAX_BODY, Phase, Received, receive};
+use crate::traffic::{Body, Phase, Received, receive};
 
 /// The endpoint of a request, according to its path.
 #[derive(Clone, Copy)]
@@ -75,6 +77,7 @@ pub(super) async fn serve(
         parameters: parameters.as_deref().unwrap_or_default(),
         headers: &head.headers,
         body: &[],
+        form: None,
     };
     let early = match endpoint {
         Endpoint::OAuth(_) => None,
@@ -83,7 +86,7 @@ pub(super) async fn serve(
     // Held until the changes are on disk, because the disk may be slower than the clients.
     let (mut received, _received_bytes) = match &early {
         Some(triggered) if triggered.stage == FaultStage::Head => (Received::Unread, None),
-        _ => receive(body, MAX_BODY, engine.read_timeout, connection).await?,
+        _ => receive(body, engine.max_body(call, &moment), engine.read_timeout, connection).await?,
     };
     // OAuth faults are triggered after the body is received, which contains the credentials of the app.
     let triggered = match endpoint {
@@ -102,7 +105,8 @@ pub(super) async fn serve(
         None if operation == Some(Operation::GetRecording) => Some(connection.reserve(MAX_RECORDING).await),
         None => None,
     };
-    let call = Call { body: received.bytes(), ..call };
+    let form = parse_form(&mut received, call, engine, &moment).await?;
+    let call = Call { body: received.bytes(), form: form.as_ref(), ..call };
     let before = engine.submitted();
     let (prepared, record) = match endpoint {
         Endpoint::OAuth(endpoint) => {
@@ -110,6 +114,8 @@ pub(super) async fn serve(
         }
         Endpoint::Api(_) | Endpoint::Unknown => engine.respond(call, &received, &moment, triggered.as_ref()),
     };
+    // Its files are copied by now.
+    drop(form);
 
     let committed = if engine.submitted() == before {
         engine.await_commit(before, prepared, record).await
@@ -132,4 +138,35 @@ pub(super) async fn serve(
     *response.status_mut() = committed.status;
     *response.headers_mut() = committed.headers;
     Ok(response)
+}
+
+/// Parses the form of a request that uploads files, if the token is valid. The body is reduced to its start, because the form
+/// has the memory that is reserved for it.
+async fn parse_form(
+    received: &mut Received,
+    call: Call<'_>,
+    engine: &Engine,
+    moment: &Moment,
+) -> Result<Option<Result<Form, ErrorResponse>>, Aborted> {
+    if engine.max_body(call, moment) != MAX_FORM {
+        return Ok(None);
+    }
+    let start = Bytes::copy_from_slice(&received.bytes()[..received.bytes().len().min(MAX_RECORDED_FORM)]);
+    let reduced = match received {
+        Received::Whole(_) => Received::Whole(start),
+        Received::TooLarge(_) => Received::TooLarge(start),
+        Received::TooSlow(_) => Received::TooSlow(start),
+        Received::Unread => return Ok(None),
+    };
+    match std::mem::replace(received, reduced) {
+        Received::Whole(body) => {
+            let headers = call.headers.clone();
+            // One at a time, because the parser needs memory beyond that of the body.
+            let permit = engine.long_work.acquire().await?;
+            let form = tokio::task::spawn_blocking(move || Form::parse(&headers, body)).await?;
+            drop(permit);
+            Ok(Some(form))
+        }
+        _ => Ok(None),
+    }
 }

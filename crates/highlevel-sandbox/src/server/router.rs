@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::active_request::{Aborted, ActiveRequest};
 use super::reject::reject;
-use super::{admin_routes, api_routes, inspector_routes};
+use super::{admin_routes, api_routes, file_routes, inspector_routes};
 use crate::inspector;
 use crate::routing::PathParameters;
 
@@ -22,6 +22,7 @@ fn router() -> Router {
             .route("/", any(home))
             .merge(inspector_routes::router())
             .merge(admin_routes::router())
+            .merge(file_routes::router())
             .merge(api_routes::router())
             // Otherwise a service is created for each request.
             .with_state(())

@@ -9,5 +9,7 @@ mod memory;
 #[allow(dead_code, reason = "the suite needs more of it")]
 mod process;
 mod raw;
+mod records;
 mod shutdown;
 mod unauthenticated;
+mod uploads;

@@ -89,6 +89,7 @@ impl Program {
         for part in [
             "messages",
             "records",
+            "files",
             "credentials",
             "ledger",
             "unauthenticatedRequests",

@@ -1,8 +1,11 @@
 //! Contacts through the API.
 
+use std::sync::Arc;
+
 use highlevel_sandbox::{Contact, DndChannel, Location};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 
 use crate::caller::{Response, bare, call, execute, post};
 use crate::conformance::{Sandbox, StartChecked};
@@ -149,6 +152,56 @@ async fn duplicates_are_rejected_and_found() {
     }
     assert_eq!(get(&sandbox, &duplicate("")).await.status, 422);
     assert_eq!(get(&sandbox, "/contacts/search/duplicate?number=1").await.status, 422);
+}
+
+/// Each key is upserted by two clients on threads of their own, at the same moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn simultaneous_upserts_of_a_contact_create_one_contact() {
+    const KEYS: usize = 100;
+    let sandbox = Sandbox::start().await.unwrap();
+    let contacts = |sandbox: &Sandbox| sandbox.snapshot().contacts.len();
+    let before = contacts(&sandbox);
+    let barrier = Arc::new(Barrier::new(2 * KEYS));
+    let mut tasks = Vec::new();
+    for key in 0..KEYS {
+        // By phone number, by email, and in other spellings.
+        let (one, other) = match key % 3 {
+            0 => (
+                json!({"phone": format!("+1503555{key:04}")}),
+                json!({"phone": format!("(503) 555-{key:04}")}),
+            ),
+            1 => (
+                json!({"email": format!("a{key}@example.com")}),
+                json!({"email": format!("A{key}@Example.com")}),
+            ),
+            _ => {
+                let phone = format!("+1503555{key:04}");
+                (json!({"phone": phone, "email": format!("a{key}@example.com")}), json!({"phone": phone}))
+            }
+        };
+        for body in [one, other] {
+            let request = bare(&sandbox, Method::POST, UPSERT).bearer_auth(sandbox.token());
+            let request = request.header("Version", "2021-07-28").json(&with_location(&sandbox, body));
+            let barrier = Arc::clone(&barrier);
+            tasks.push((
+                key,
+                tokio::spawn(async move {
+                    barrier.wait().await;
+                    execute(request).await
+                }),
+            ));
+        }
+    }
+    let mut responses: Vec<Vec<Response>> = (0..KEYS).map(|_| Vec::new()).collect();
+    for (key, task) in tasks {
+        responses[key].push(task.await.unwrap());
+    }
+    for (key, both) in responses.iter().enumerate() {
+        assert_eq!(id(&both[0]), id(&both[1]), "{key}");
+        let new: Vec<bool> = both.iter().map(|each| each.body["new"] == true).collect();
+        assert_eq!(new.iter().filter(|new| **new).count(), 1, "{key}: {new:?}");
+    }
+    assert_eq!(contacts(&sandbox), before + KEYS);
 }
 
 #[tokio::test]

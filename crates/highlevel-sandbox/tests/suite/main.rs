@@ -35,4 +35,5 @@ mod stream;
 mod switches;
 mod target;
 mod unserved;
+mod uploads;
 mod webhooks;

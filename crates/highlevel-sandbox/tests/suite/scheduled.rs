@@ -1,5 +1,6 @@
 //! Messages that are sent later, by the sandbox's clock.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use highlevel_sandbox::{ConversationProvider, Location, Message, ProviderKind, StatusUpdate};
@@ -7,9 +8,9 @@ use http::StatusCode;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::caller::{SEND, bare, execute, post};
+use crate::caller::{SEND, bare, client, execute, post};
 use crate::conformance::{Sandbox, StartChecked};
-use crate::process::directory;
+use crate::process::{Running, directory};
 use crate::receiver::Receiver;
 use crate::webhooks::{TEST_TIMEOUT, payload};
 
@@ -58,6 +59,8 @@ async fn only_messages_with_a_future_time_are_scheduled() {
     for (name, time, status) in cases {
         let message = send_at(&sandbox, time, name).await;
         assert_eq!(message.status, status, "{name}");
+        let note = sandbox.requests().pop().unwrap().note;
+        assert_eq!(note.is_some(), matches!(name, "milliseconds" | "the last number"), "{name}: {note:?}");
     }
     assert_eq!(sent(&sandbox, 3).await, ["an hour ago", "now", "the epoch"]);
     // The clock ends in the year 9999, so a time in milliseconds never comes.
@@ -213,4 +216,78 @@ async fn removed_messages_are_not_sent() {
     send_at(&sandbox, due + 1, "sent").await;
     sandbox.advance_clock(Duration::from_secs(120));
     assert_eq!(sent(&sandbox, 1).await, ["sent"]);
+}
+
+/// An event follows the commit of the message that it is about. A process that is killed in between has sent no event of a
+/// message that is still scheduled, so the message is not sent twice after the restart.
+#[tokio::test]
+async fn a_message_whose_process_is_killed_is_sent_at_most_once() {
+    const MESSAGES: u64 = 300;
+    let receiver = Receiver::start(StatusCode::OK).await;
+    let directory = directory("scheduled-killed");
+    let path = directory.file("state");
+    let arguments =
+        ["serve", "--state", path.to_str().unwrap(), "--webhook-url", &receiver.url, "--token", "pit-1"];
+    // The number of events of each message.
+    let events = || {
+        let mut events: HashMap<String, usize> = HashMap::new();
+        for event in receiver.events() {
+            let event: Value = serde_json::from_slice(&event.body).unwrap();
+            *events.entry(event["messageId"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        events
+    };
+    let admin = async |ready: &Value, method: Method, path: &str, body: Value| -> Value {
+        let url = format!("{}{path}", ready["adminUrl"].as_str().unwrap());
+        let response = client().request(method, url).json(&body).send().await.unwrap();
+        assert!(response.status().is_success(), "{path}");
+        response.json().await.unwrap()
+    };
+    let statuses = async |ready: &Value| -> HashMap<String, String> {
+        let list = admin(ready, Method::GET, "messages?limit=1000", Value::Null).await;
+        let messages = list["messages"].as_array().unwrap().iter();
+        let text = |message: &Value, name: &str| message[name].as_str().unwrap().to_owned();
+        messages.map(|message| (text(message, "id"), text(message, "status"))).collect()
+    };
+    let pass = json!({"now": "2096-10-03T00:00:00Z"});
+
+    // It is killed once this many events have arrived.
+    for killed_after in [1, 10, 100] {
+        let mut running = Running::start(arguments);
+        let ready = running.ready();
+        let (base_url, contact) = (ready["baseUrl"].as_str().unwrap(), &ready["contactId"]);
+        for number in 0..MESSAGES {
+            let body = json!({
+                "type": "SMS", "contactId": contact, "message": "later", "status": "pending",
+                "scheduledTimestamp": 4_000_000_000_u64 + number,
+            });
+            let request = client().post(format!("{base_url}{SEND}")).bearer_auth("pit-1");
+            let sent = request.header("Version", "2021-04-15").json(&body).send().await.unwrap();
+            assert_eq!(sent.status(), 201);
+        }
+        let before = receiver.events().len();
+        admin(&ready, Method::PATCH, "clock", pass.clone()).await;
+        while receiver.events().len() < before + killed_after {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        running.kill();
+
+        // The clock is that of the machine again, so nothing is sent yet.
+        let mut running = Running::start(arguments);
+        let ready = running.ready();
+        let (restored, sent) = (statuses(&ready).await, events());
+        for id in sent.keys() {
+            let status = restored.get(id).map(String::as_str);
+            assert_eq!(status, Some("pending"), "the event of {id} has arrived");
+        }
+        let scheduled: Vec<&String> =
+            restored.iter().filter(|(_, status)| *status == "scheduled").map(|(id, _)| id).collect();
+        admin(&ready, Method::PATCH, "clock", pass.clone()).await;
+        while !scheduled.iter().all(|id| events().contains_key(*id)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(events().values().all(|count| *count == 1), "{:?}", events());
+        assert!(statuses(&ready).await.values().all(|status| status == "pending"));
+        running.kill();
+    }
 }

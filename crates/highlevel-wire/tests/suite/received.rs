@@ -80,7 +80,7 @@ received! {
     MessageMetaEmail, MessagePage, MessageResponse, NotFoundError, OutboundMessage,
     ProviderOutboundMessage, SearchContactsResponse, SearchConversationsResponse, SecondsAndNanoseconds,
     SendMessageResponse, TranscribedSentence, Trial, TypingResponse, UnauthorizedError, Uninstall,
-    UnprocessableEntityError, UpdateEmailStatusResponse, UploadFilesResponse, UpsertContactResponse,
+    UnprocessableEntityError, UpdateEmailStatusResponse, UploadError, UploadFilesResponse, UpsertContactResponse,
     VoiceAiAction, VoiceAiCallEnd, VoiceAiTranslation, WhitelabelDetails, WrittenConversation,
 }
 

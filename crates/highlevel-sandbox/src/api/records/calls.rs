@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Binary, ErrorResponse, RecordRequest, Reply, other_location};
+use super::{Binary, ErrorResponse, RecordRequest, Reply};
 use crate::fidelity::Refusal;
 use crate::model::{Message, is_phone};
 
@@ -47,9 +47,7 @@ impl RecordRequest<'_> {
     /// Returns the duration of the call in the path, if it was recorded. The arguments are the positions of the message and
     /// of the location in the path.
     fn recorded_call(&self, message: usize, location: usize) -> Result<u32, ErrorResponse> {
-        if self.parameter(location) != self.location {
-            return Err(other_location());
-        }
+        self.check_owner(self.parameter(location))?;
         let message = self.message(self.parameter(message))?;
         let is_recorded = is_phone(&message.channel) && matches!(&*message.status, "completed" | "voicemail");
         if !is_recorded && self.settings.refuses(Refusal::RecordingNotFound) {

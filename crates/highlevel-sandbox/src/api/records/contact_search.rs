@@ -1,6 +1,7 @@
 //! Searching contacts.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -13,15 +14,26 @@ use crate::spec::Violation;
 /// The maximum number of contacts on a page.
 const MAX_PAGE: i64 = 500;
 
+/// The maximum number of filters, and of their values altogether. Each one is compared with all contacts.
+const MAX_FILTERS: usize = 20;
+const MAX_VALUES: usize = 100;
+/// The maximum length of a search term and of a value, in bytes.
+const MAX_TERM: usize = 400;
+
 /// A condition of a search.
 struct Filter<'a> {
     field: &'a str,
     operator: &'a str,
-    value: &'a Value,
+    /// In lower case.
+    wanted: BTreeSet<String>,
 }
 
 impl RecordRequest<'_> {
     pub(super) fn search_contacts(&self) -> Result<Reply, ErrorResponse> {
+        if self.text("query").is_some_and(|query| query.len() > MAX_TERM) {
+            let long = Violation::new("/query", "maxLength", "has more than 400 bytes");
+            return Err(ErrorResponse::invalid(&[long], 0));
+        }
         let filters = self.filters()?;
         let (by_added, ascending) = self.order()?;
         let term = self.text("query").map(str::to_lowercase).filter(|term| !term.trim().is_empty());
@@ -65,8 +77,10 @@ impl RecordRequest<'_> {
 
     fn filters(&self) -> Result<Vec<Filter<'_>>, ErrorResponse> {
         let filters = self.body.get("filters").and_then(Value::as_array).into_iter().flatten();
-        let mut found = Vec::new();
+        let (mut found, mut values) = (Vec::new(), 0);
         for (index, filter) in filters.enumerate() {
+            let wanted = wanted(&filter["value"]);
+            values += wanted.len();
             let text = |name: &str| filter[name].as_str().unwrap_or_default();
             let (field, operator) = (text("field"), text("operator"));
             let problem = if filter.get("filters").is_some() {
@@ -78,8 +92,12 @@ impl RecordRequest<'_> {
                 "has an unsupported operator; use eq, not_eq, contains, not_contains, exists or not_exists"
             } else if !FILTERED.contains(&field) {
                 "has an unsupported field; use id, email, phone, firstName, lastName, contactName, tags or companyName"
+            } else if index >= MAX_FILTERS || values > MAX_VALUES {
+                "exceeds the limit of the sandbox; use at most 20 filters with 100 values altogether"
+            } else if wanted.iter().any(|value| value.len() > MAX_TERM) {
+                "has a value of more than 400 bytes"
             } else {
-                found.push(Filter { field, operator, value: &filter["value"] });
+                found.push(Filter { field, operator, wanted });
                 continue;
             };
             return Err(ErrorResponse::invalid(
@@ -111,12 +129,8 @@ const FILTERED: [&str; 8] =
 impl Filter<'_> {
     fn matches(&self, contact: &Contact) -> bool {
         let values = values(contact, self.field);
-        let wanted: Vec<String> = match self.value {
-            Value::Array(values) => values.iter().filter_map(Value::as_str).map(str::to_lowercase).collect(),
-            value => value.as_str().map(str::to_lowercase).into_iter().collect(),
-        };
-        let equal = || values.iter().any(|value| wanted.contains(value));
-        let contained = || values.iter().any(|value| wanted.iter().any(|wanted| value.contains(wanted)));
+        let equal = || values.iter().any(|value| self.wanted.contains(value));
+        let contained = || values.iter().any(|value| self.wanted.iter().any(|wanted| value.contains(wanted)));
         match self.operator {
             "eq" => equal(),
             "not_eq" => !equal(),
@@ -125,6 +139,14 @@ impl Filter<'_> {
             "exists" => !values.is_empty(),
             _ => values.is_empty(),
         }
+    }
+}
+
+/// Returns the values of a filter in lower case.
+fn wanted(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::Array(values) => values.iter().filter_map(Value::as_str).map(str::to_lowercase).collect(),
+        value => value.as_str().map(str::to_lowercase).into_iter().collect(),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::contact_view::full_name;
 use super::conversation_view::{found, last_date, last_matches, read, written};
 use super::search_index::SearchIndex;
-use super::{ErrorResponse, RecordRequest, Reply, other_location};
+use super::{ErrorResponse, RecordRequest, Reply};
 use crate::model::{Conversation, Record};
 
 impl RecordRequest<'_> {
@@ -112,7 +112,8 @@ impl RecordRequest<'_> {
         let conversation = self.model.conversation(id);
         let conversation = conversation
             .ok_or_else(|| ErrorResponse::bad_request(&format!("Conversation with id {id} not found")))?;
-        if conversation.location_id == self.location { Ok(conversation) } else { Err(other_location()) }
+        self.check_owner(&conversation.location_id)?;
+        Ok(conversation)
     }
 }
 

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{ErrorResponse, RecordRequest, Reply, message_view, other_location};
+use super::{ErrorResponse, RecordRequest, Reply, message_view};
 use crate::model::{Record, StatusUpdate, StoredMessage};
 use crate::spec::Violation;
 use crate::webhook::payload::event_type;
@@ -51,9 +51,7 @@ impl RecordRequest<'_> {
         let id = self.parameter(0);
         let missing = || ErrorResponse::not_found(&format!("Email message with id {id} not found"));
         let message = self.model.email(id).ok_or_else(missing)?;
-        if message.location_id != self.location {
-            return Err(other_location());
-        }
+        self.check_owner(&message.location_id)?;
         Ok(Reply::ok(message_view::email(message, self.model)))
     }
 
@@ -109,6 +107,7 @@ impl RecordRequest<'_> {
     pub(super) fn message(&self, id: &str) -> Result<&StoredMessage, ErrorResponse> {
         let missing = || ErrorResponse::not_found(&format!("Message with id {id} not found"));
         let message = self.model.message(id).ok_or_else(missing)?;
-        if message.location_id == self.location { Ok(message) } else { Err(other_location()) }
+        self.check_owner(&message.location_id)?;
+        Ok(message)
     }
 }

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::ledger::RecordedRequest;
+use crate::operation::Operation;
 use crate::shell::quoted;
 
 /// The maximum size of a body that is part of the command, in bytes.
@@ -46,6 +47,8 @@ impl Curl {
         let body = &request.body;
         let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0'));
         let needs_file = body.len() > LONGEST;
+        // Only the start of its form is stored.
+        let is_upload = request.operation == Some(Operation::UploadFiles);
 
         let mut words = match request.method.as_str() {
             "HEAD" => vec!["--head".to_owned()],
@@ -73,7 +76,8 @@ impl Curl {
             left_out.push("authorization".to_owned());
         }
         for (name, value) in request.headers.iter() {
-            if OWN_HEADERS.contains(&name) || (name == "accept" && value == "*/*") {
+            let is_own = OWN_HEADERS.contains(&name) || (is_upload && name == "content-type");
+            if is_own || (name == "accept" && value == "*/*") {
                 continue;
             }
             match value {
@@ -90,6 +94,10 @@ impl Curl {
         let mut piped = None;
         match text {
             _ if body.is_empty() => {}
+            _ if is_upload => {
+                add("-F", "conversationId=CONVERSATION_ID");
+                add("-F", "fileAttachment=@FILE");
+            }
             _ if needs_file => add("--data-binary", &quoted(&format!("@{}", file_name(request)))),
             Some(text) => add("--data-raw", &quoted(text)),
             None => {
@@ -204,6 +212,21 @@ mod tests {
             assert_eq!(arguments[3..], ["-H", "content-type: a/b", "--data-binary", "@-"]);
             assert_eq!(read, body);
         }
+    }
+
+    #[test]
+    fn the_form_of_an_upload_has_placeholders() {
+        let upload = RecordedRequest {
+            operation: Some(Operation::UploadFiles),
+            headers: headers(&[
+                ("content-type", "multipart/form-data; boundary=a"),
+                ("version", "2021-04-15"),
+            ]),
+            ..request(b"--a\r\n")
+        };
+        let arguments = run(&Curl::of(&upload, BASE).command).0;
+        let form = ["-F", "conversationId=CONVERSATION_ID", "-F", "fileAttachment=@FILE"];
+        assert_eq!(arguments[3..], [&["-H", "version: 2021-04-15"], &form[..]].concat());
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::inspector::json::{Mark, Shown};
 use crate::inspector::page::Frame;
 use crate::inspector::route::PageRequest;
 use crate::json_fields;
-use crate::ledger::{RecordedRequest, RequestFingerprint};
+use crate::ledger::{MAX_RECORDED_FORM, RecordedRequest, RequestFingerprint};
+use crate::operation::Operation;
 use crate::traffic::MAX_BODY;
 
 /// The maximum number of links to requests with the same content.
@@ -44,7 +45,7 @@ pub(super) struct Detail<'r> {
     /// The number of annotations that are not listed.
     pub(super) more_marks: usize,
     pub(super) body: Shown<'r>,
-    /// `true` if the body exceeded the size limit and its rest was discarded.
+    /// `true` if only the start of the body is stored: it exceeded the size limit, or has files.
     pub(super) is_beginning: bool,
     pub(super) response: Shown<'r>,
     pub(super) meters: Vec<Meter>,
@@ -120,7 +121,9 @@ impl<'r> Detail<'r> {
             marks,
             more_marks: annotations::more(request),
             body: Shown::of(&request.body, marks),
-            is_beginning: request.status == 413 && request.body.len() >= MAX_BODY,
+            is_beginning: (request.status == 413 && request.body.len() >= MAX_BODY)
+                || (request.operation == Some(Operation::UploadFiles)
+                    && request.body.len() == MAX_RECORDED_FORM),
             response: Shown::of(&request.response, &[]),
             meters: budget::meters(request),
             curl: Curl::of(request, &format!("http://{}", host.unwrap_or("127.0.0.1"))),

@@ -46,6 +46,19 @@ pub(super) fn records(_sandbox: &Sandbox) -> Vec<Row> {
         put("providers/p", json!({"locationId": "two", "deliveryUrl": "https://a.example"})).expects(409),
         Row::get("providers/p"),
         Row::get("providers?locationId=two"),
+        put(
+            "seed",
+            json!({"files": [{
+                "id": "f", "locationId": "two", "conversationId": "v", "name": "a.txt", "content": "YQ==",
+                "dateAdded": "2026-01-31T09:30:00.000Z",
+            }]}),
+        )
+        .expects(204),
+        put("seed", json!({"files": [{"id": "f"}]})).expects(400),
+        Row::get("files?locationId=two&limit=1"),
+        Row::get("files/f"),
+        delete("files/f"),
+        Row::get("files/f").expects(404),
         put("messages/m", message("pending")),
         put("messages/m", message("delivered")).expects(409),
         put("messages/n", message("completed")),

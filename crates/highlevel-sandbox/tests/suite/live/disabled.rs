@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use highlevel_sandbox::{ConversationProvider, ProviderKind, Refusal, Strictness, TokenResource};
+use highlevel_sandbox::{
+    Contact, Conversation, ConversationProvider, Location, ProviderKind, Refusal, Strictness, TokenResource,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -40,6 +42,12 @@ impl Case {
     /// A token of a company names no location, so another check rejects it.
     fn of_company(self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), status: 401, ..self }
+    }
+
+    /// A record of another location.
+    fn read(path: &str) -> Self {
+        let case = Self::post(Refusal::OtherLocation, path, Value::Null);
+        Self { method: Method::GET, status: 200, ..case }
     }
 
     fn update(refusal: Refusal, id: &str, status: &str, expected: u16) -> Self {
@@ -98,6 +106,23 @@ async fn cases(sandbox: &Sandbox) -> Vec<Case> {
         Case::update(Refusal::UnknownMessage, &email, "delivered", 200),
         Case::update(Refusal::UnknownMessage, "none", "delivered", 404),
         Case::update(Refusal::FailedWithoutError, &own, "failed", 200),
+        Case::read("/contacts/their-contact"),
+        Case::read("/conversations/their-conversation"),
+        Case::read("/conversations/their-conversation/messages"),
+        Case::read("/conversations/search?locationId=two"),
+        Case {
+            method: Method::PUT,
+            status: 200,
+            ..Case::post(Refusal::OtherLocation, "/contacts/their-contact", json!({ "firstName": "Ada" }))
+        },
+        Case {
+            status: 200,
+            ..Case::post(
+                Refusal::OtherLocation,
+                "/contacts/search",
+                json!({ "locationId": "two", "pageLimit": 1 }),
+            )
+        },
         Case {
             method: Method::GET,
             status: 200,
@@ -110,6 +135,10 @@ async fn cases(sandbox: &Sandbox) -> Vec<Case> {
 async fn requests_are_refused_only_while_the_refusal_is_enabled() {
     let sandbox = start(Strictness::Lenient).await;
     sandbox.put_provider(ConversationProvider::new("moved")).unwrap();
+    sandbox.put_location(Location::new("two")).unwrap();
+    sandbox.put_contact(Contact::new("their-contact").location("two")).unwrap();
+    let conversation = Conversation::new("their-conversation", "their-contact").location("two");
+    sandbox.put_conversation(conversation).unwrap();
     let settings = sandbox.settings();
     let mut covered: BTreeSet<Refusal> = [content_rows(), contact_rows(), provider_rows(), number_rows()]
         .concat()
