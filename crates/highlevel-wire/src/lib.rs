@@ -17,6 +17,7 @@ mod download;
 mod hooks;
 mod open_enum;
 mod request;
+mod rfc3339;
 mod seal;
 mod timer;
 mod timestamp;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
+
+use crate::rfc3339;
 
 /// A point in time on the wire: RFC 3339, as HighLevel writes it.
 ///
@@ -34,7 +35,7 @@ impl Timestamp {
 
     /// The point in time, or `None` if the text that came is not RFC 3339.
     pub fn to_system_time(&self) -> Option<SystemTime> {
-        DateTime::parse_from_rfc3339(&self.0).ok().map(SystemTime::from)
+        rfc3339::parse(&self.0)
     }
 }
 
@@ -42,17 +43,13 @@ impl From<SystemTime> for Timestamp {
     /// Formats the time in UTC with milliseconds. Years outside 0 to 9999, which RFC 3339 does not support, become the nearest
     /// supported year.
     fn from(time: SystemTime) -> Self {
-        const FIRST: i64 = -62_167_219_200_000;
-        const LAST: i64 = 253_402_300_799_999;
         let milliseconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => i64::try_from(after.as_millis()).unwrap_or(LAST),
+            Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
             Err(before) => {
-                i64::try_from(before.duration().as_nanos().div_ceil(1_000_000)).map_or(FIRST, |ms| -ms)
+                i64::try_from(before.duration().as_nanos().div_ceil(1_000_000)).map_or(i64::MIN, |ms| -ms)
             }
         };
-        let time: DateTime<Utc> =
-            DateTime::from_timestamp_millis(milliseconds.clamp(FIRST, LAST)).unwrap_or_default();
-        Self(time.to_rfc3339_opts(SecondsFormat::Millis, true))
+        Self(rfc3339::format(milliseconds))
     }
 }
 
@@ -60,9 +57,9 @@ impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match DateTime::parse_from_rfc3339(text) {
-            Ok(_) => Ok(Self(text.to_owned())),
-            Err(_) => Err(InvalidTimestamp(text.to_owned())),
+        match rfc3339::parse(text) {
+            Some(_) => Ok(Self(text.to_owned())),
+            None => Err(InvalidTimestamp(text.to_owned())),
         }
     }
 }

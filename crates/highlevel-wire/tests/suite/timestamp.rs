@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use highlevel_wire::Timestamp;
 use serde_json::json;
 
@@ -89,4 +90,60 @@ fn errors_contain_the_invalid_text() {
         error.to_string(),
         "`to\\nday` is not a point in time: write it like 2024-07-29T15:51:28.071Z (RFC 3339)"
     );
+}
+
+/// Reads a text as `Timestamp` does, with another parser.
+fn expected(text: &str) -> Option<SystemTime> {
+    DateTime::parse_from_rfc3339(text).ok().map(SystemTime::from)
+}
+
+#[test]
+fn all_days_of_400_years_are_those_of_another_calendar() {
+    // The calendar repeats after 400 years.
+    let first = -719_528_i64;
+    for day in (first..first + 146_097).chain(20_000..21_000) {
+        let seconds = day * 86_400 + (day * 7_919).rem_euclid(86_400);
+        let text = DateTime::<Utc>::from_timestamp(seconds, 123_000_000)
+            .expect("a time")
+            .to_rfc3339_opts(SecondsFormat::Millis, true);
+        let time = moment(i128::from(seconds) * SECOND + 123 * MILLISECOND);
+        assert_eq!(Timestamp::from(time).as_str(), text);
+        assert_eq!(text.parse::<Timestamp>().expect("a time").to_system_time(), Some(time), "{text}");
+    }
+}
+
+#[test]
+fn altered_texts_are_read_as_by_another_parser() {
+    let texts = [
+        "2024-02-29T23:59:59.999Z",
+        "2023-12-31t00:00:60z",
+        "1900-03-01 12:30:00+14:45",
+        "0000-01-01T00:00:00.5-23:59",
+        "9999-12-31T23:59:59.1234567891Z",
+    ];
+    let bytes = b"0123456789-+:.TZtz /";
+    let (mut valid, mut invalid) = (0, 0);
+    let mut compare = |bytes: &[u8]| {
+        let text = std::str::from_utf8(bytes).expect("ASCII");
+        let read = text.parse::<Timestamp>().ok().and_then(|timestamp| timestamp.to_system_time());
+        assert_eq!(read, expected(text), "{text:?}");
+        *(if read.is_some() { &mut valid } else { &mut invalid }) += 1;
+    };
+    for text in texts {
+        compare(text.as_bytes());
+        for place in 0..text.len() {
+            let (before, after) = text.as_bytes().split_at(place);
+            // One byte less.
+            compare(&[before, &after[1..]].concat());
+            for byte in bytes {
+                // One byte more, one byte changed, and two of them.
+                compare(&[before, &[*byte], after].concat());
+                compare(&[before, &[*byte], &after[1..]].concat());
+                for second in bytes {
+                    compare(&[before, &[*byte, *second], after.get(2..).unwrap_or_default()].concat());
+                }
+            }
+        }
+    }
+    assert!(valid > 1_000 && invalid > 10_000, "{valid} valid texts, {invalid} invalid ones");
 }
