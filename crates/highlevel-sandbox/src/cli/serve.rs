@@ -9,7 +9,6 @@ mod welcome;
 
 use std::io;
 
-use highlevel_sandbox::Spec;
 use serde_json::json;
 
 use super::output;
@@ -39,8 +38,6 @@ impl ServeArgs {
             output::print(&welcome::text(&facts))?;
             output::print(&format!("ready {}", json_line(&facts.to_json())))?;
         }
-        // The first message would wait for it otherwise. Its result is stored, an error too.
-        std::thread::spawn(|| Spec::load().map(|spec| spec.validate("SendMessageRequest", &json!({})).len()));
         let entries = sandbox.follow();
         let entries = if self.json { entries } else { entries.requests_and_deliveries() };
         let mut printer = printer::start(entries, self.json);
