@@ -72,7 +72,7 @@ impl PermitHandler for RemotePermit {
     }
 
     fn no_response(&self) {
-        self.remote.notify(&json!({ "drop": self.permit }));
+        self.remote.notify(&json!({ "drop": self.permit, "is_used": true }));
     }
 
     fn give_back(&self) {
@@ -122,7 +122,14 @@ async fn acquire(limiter: &impl RateLimiter, permits: &Permits, request: &Value)
 fn report(permits: &Permits, request: &Value) {
     let number = request["observe"].as_u64().or_else(|| request["drop"].as_u64());
     let permit = number.and_then(|number| permits.lock().expect("the permits").remove(&number));
-    let Some(permit) = permit.filter(|_| request["observe"].is_u64()) else { return };
+    let Some(permit) = permit else { return };
+    if request["is_used"] == true {
+        // The other process has begun it: without this, it would be given back.
+        permit.observe(&RateLimitHeaders::default(), None);
+    }
+    if !request["observe"].is_u64() {
+        return;
+    }
     let value = |index: usize| request["headers"][index].as_u64();
     let mut headers = RateLimitHeaders::default();
     (headers.burst_limit, headers.burst_remaining, headers.interval_ms) = (value(0), value(1), value(2));
