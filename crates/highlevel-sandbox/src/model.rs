@@ -34,8 +34,8 @@ pub use contact::{Contact, DndChannel, Note};
 pub(crate) use due::TEXT_REQUIRED;
 pub use file::StoredFile;
 pub(crate) use file::{MAX_FILE, MAX_FILE_NAME, file_extensions, file_type};
-use file_store::FileStore;
 pub(crate) use file_store::MAX_FILE_BYTES;
+use file_store::UploadStore;
 pub(crate) use list::{MessageFilter, Order, Page};
 pub use message::{Message, MessageDirection, MessageSource, StatusChange};
 pub(crate) use message::{SCHEDULED, StoredMessage, scheduled_time};
@@ -64,7 +64,7 @@ pub(crate) struct Model {
     conversations: BTreeMap<String, Conversation>,
     providers: BTreeMap<String, ConversationProvider>,
     messages: MessageStore,
-    files: FileStore,
+    files: UploadStore,
     /// The conversation of each contact, by contact ID.
     conversation_of: HashMap<String, String>,
     /// The memory usage of all other records, in bytes.

@@ -12,7 +12,7 @@ pub(crate) const MAX_FILE_BYTES: usize = 64 * 1024 * 1024;
 
 /// The stored files, in insertion order.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FileStore {
+pub(super) struct UploadStore {
     /// Files by sequence number.
     files: BTreeMap<u64, Arc<StoredFile>>,
     next: u64,
@@ -21,7 +21,7 @@ pub(super) struct FileStore {
     bytes: usize,
 }
 
-impl FileStore {
+impl UploadStore {
     /// Adds a file, or replaces the one with the same ID, which retains its place in the order.
     pub(super) fn set(&mut self, file: Arc<StoredFile>) {
         let number = if let Some(number) = self.numbers.get(&file.id).copied() {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_oldest_files_beyond_the_bounds_are_evicted() {
-        let mut store = FileStore::default();
+        let mut store = UploadStore::default();
         for id in 0..=MAX_FILES {
             store.set(file(id, 1));
         }
@@ -99,7 +99,7 @@ mod tests {
         store.set(file(MAX_FILES + 1, 1));
         assert_eq!(store.evict(), ["1"]);
 
-        let mut store = FileStore::default();
+        let mut store = UploadStore::default();
         let count = MAX_FILE_BYTES / MAX_FILE;
         for id in 0..=count {
             store.set(file(id, MAX_FILE));
