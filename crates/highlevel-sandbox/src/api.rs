@@ -33,7 +33,7 @@ use crate::unserved;
 pub(crate) use authentication::authenticate;
 pub(crate) use call::{Annotations, ApiConfig, ApiResponse, Binary, Call, Change, Generated};
 pub(crate) use error_response::ErrorResponse;
-pub(crate) use form::{Form, MAX_FORM};
+pub(crate) use form::{Form, FormError, MAX_FORM};
 pub(crate) use message::initial_status;
 pub(crate) use records::{
     ContactRejection, FILE_ROUTE, MAX_DURATION, changed_contact, file_path, new_contact, too_many_notes,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use super::{ErrorResponse, Form};
+use super::form::{Form, FormError};
 use crate::fidelity::Settings;
 use crate::ledger::RequestFingerprint;
 use crate::model::{Kind, Message, Record, StoredMessage};
@@ -26,7 +26,7 @@ pub(crate) struct Call<'a> {
     /// The body, or the start of a form with files.
     pub(crate) body: &'a [u8],
     /// The body of a request that uploads files, if the token is valid and the whole body has arrived.
-    pub(crate) form: Option<&'a Result<Form, ErrorResponse>>,
+    pub(crate) form: Option<&'a Result<Form, FormError>>,
 }
 
 impl<'a> Call<'a> {

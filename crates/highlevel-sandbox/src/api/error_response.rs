@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::form::FormError;
 use super::{Annotations, ApiResponse};
 use crate::fidelity::Refusal;
 use crate::json_size::MAX_VALUES;
@@ -96,10 +97,15 @@ impl ErrorResponse {
         Self::new(StatusCode::TOO_MANY_REQUESTS, &spent.to_string())
     }
 
-    /// An upload contains a file that is too large.
-    pub(super) fn file_too_large(name: &str, size: usize) -> Self {
-        let message = format!("the file {name:?} has {size} bytes, more than {MAX_FILE}");
-        Self { is_of_upload: true, ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, &message) }
+    /// Creates the response to an upload whose form is rejected.
+    pub(super) fn of_form(error: &FormError) -> Self {
+        match error {
+            FormError::Malformed(message) => Self::bad_request(message),
+            FormError::FileTooLarge { name, bytes } => {
+                let message = format!("the file {name:?} has {bytes} bytes, more than {MAX_FILE}");
+                Self { is_of_upload: true, ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, &message) }
+            }
+        }
     }
 
     /// An upload contains a file of a type that is not accepted.

@@ -19,7 +19,7 @@ mod search_index;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::form::Form;
+use super::form::{Form, form_fields, form_violations, unknown_form_fields};
 use super::{Annotations, ApiConfig, Binary, Call, Change, ErrorResponse, Generated, body, rules};
 use crate::fidelity::{Quirk, Refusal, Settings};
 use crate::model::{Contact, Kind, Model, Record, Unindexed};
@@ -119,15 +119,15 @@ pub(super) fn respond(
         violations.extend(config.spec.validate(schema, &without_nulls(&body)));
     }
     let form = match (operation, call.form) {
-        (Operation::UploadFiles, Some(form)) => Some(form.as_ref().map_err(Clone::clone)?),
+        (Operation::UploadFiles, Some(form)) => Some(form.as_ref().map_err(ErrorResponse::of_form)?),
         // The token became valid while the body was received.
         (Operation::UploadFiles, None) => return Err(ErrorResponse::unavailable()),
         _ => None,
     };
     if let Some(form) = form {
-        body = files::fields(form);
-        annotations.unknown_fields = files::unknown_fields(&body);
-        violations.extend(files::violations(&body));
+        body = form_fields(form);
+        annotations.unknown_fields = unknown_form_fields(&body);
+        violations.extend(form_violations(&body));
     }
     if !violations.is_empty() {
         let more = violations.len().saturating_sub(rules::MAX_VIOLATIONS);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::active_request::{Aborted, ActiveRequest};
 use super::interruption::reserve;
 use super::reject::reject;
-use crate::api::{Call, ErrorResponse, Form, MAX_FORM};
+use crate::api::{Call, Form, FormError, MAX_FORM};
 use crate::engine::{Engine, MAX_RECORDING, Moment};
 use crate::fault::{self, FaultStage};
 use crate::ledger::MAX_RECORDED_FORM;
@@ -147,7 +147,7 @@ async fn parse_form(
     call: Call<'_>,
     engine: &Engine,
     moment: &Moment,
-) -> Result<Option<Result<Form, ErrorResponse>>, Aborted> {
+) -> Result<Option<Result<Form, FormError>>, Aborted> {
     if engine.max_body(call, moment) != MAX_FORM {
         return Ok(None);
     }

@@ -7,58 +7,14 @@ use http::header::HOST;
 use http::{HeaderMap, Uri};
 use serde_json::{Map, Value, json};
 
-use super::super::form::Form;
+use super::super::form::FILES;
 use super::{ApiConfig, ErrorResponse, RecordRequest, Reply};
 use crate::model::{MAX_FILE_NAME, Model, Record, StoredFile, file_extensions, file_type};
-use crate::spec::Violation;
 
 /// The path of all stored files. Each one has its ID and its name after it.
 const FILES_PATH: &str = "/uploads/";
 /// The path template of a stored file.
 pub(crate) const FILE_ROUTE: &str = "/uploads/{id}/{name}";
-/// The field of the files.
-const FILES: &str = "fileAttachment";
-/// The documented fields.
-const FIELDS: [&str; 4] = ["conversationId", "contactId", "locationId", FILES];
-
-/// Returns the fields of a form as an object: texts, and the names of files.
-pub(super) fn fields(form: &Form) -> Value {
-    let mut fields = Map::new();
-    for (name, value) in &form.fields {
-        fields.entry(name.clone()).or_insert_with(|| json!(value));
-    }
-    for file in &form.files {
-        if let Some(names) = fields.entry(file.field.clone()).or_insert_with(|| json!([])).as_array_mut() {
-            names.push(json!(file.name));
-        }
-    }
-    fields.into()
-}
-
-/// Returns the pointers of the fields that the documentation does not have.
-pub(super) fn unknown_fields(fields: &Value) -> Vec<String> {
-    let names = fields.as_object().into_iter().flat_map(Map::keys);
-    let unknown = names.filter(|name| !FIELDS.contains(&name.as_str()));
-    unknown.map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
-}
-
-/// Returns the violations of the documented form.
-pub(super) fn violations(fields: &Value) -> Vec<Violation> {
-    let is_empty = |name: &str| match &fields[name] {
-        Value::String(text) => text.is_empty(),
-        Value::Array(files) => name != FILES || files.is_empty(),
-        _ => true,
-    };
-    let missing = ["conversationId", FILES].into_iter().filter(|name| is_empty(name));
-    let missing = missing.map(|name| {
-        let problem = match name {
-            FILES => "is required, but the form has no file with this field name",
-            _ => "is required, but it is missing",
-        };
-        Violation::new(&format!("/{name}"), "required", problem)
-    });
-    missing.collect()
-}
 
 impl RecordRequest<'_> {
     pub(super) fn upload_files(
