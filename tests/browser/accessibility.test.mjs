@@ -23,6 +23,8 @@ before(async () => {
     "a contact": `/contacts/${story.contact}`,
     "a new contact": "/new-contact",
     "a contact to edit": `/contacts/${story.contact}/edit`,
+    connect: "/connect",
+    "the timeline of a message": `/messages/${story.message}`,
     "requests, none open": "/requests",
     "a refused request": `/requests/${story.refused}`,
     "a message sent twice": `/requests/${story.twice}`,

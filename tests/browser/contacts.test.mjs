@@ -106,7 +106,7 @@ test("a contact is created, edited and deleted by keyboard", async (t) => {
   await page.locator("summary", { hasText: "Delete this contact" }).press("Enter");
   await page.getByRole("button", { name: "Delete contact" }).press("Enter");
   await isAt(page, "**/contacts");
-  await page.getByText("Select a contact.").waitFor();
+  await page.locator(".detail h2", { hasText: "Connect your program" }).waitFor();
   assert.equal(await withName(sandbox, "Barbara"), undefined);
   check(page);
 });
@@ -171,7 +171,7 @@ test("contacts are created, edited and deleted without scripts", async (t) => {
   assert.deepEqual((await withName(sandbox, "Barbara")).doNotDisturb, ["Email"]);
   await page.locator("summary", { hasText: "Delete this contact" }).click();
   await page.getByRole("button", { name: "Delete contact" }).click();
-  await page.getByText("Select a contact.").waitFor();
+  await page.locator(".detail h2", { hasText: "Connect your program" }).waitFor();
   assert.equal(await withName(sandbox, "Barbara"), undefined);
   check(page);
 });

@@ -285,10 +285,8 @@ test("messages from the business can be sent, and their status changed", async (
   await message.locator(".reason", { hasText: "the number is ported" }).waitFor();
   assert.equal((await messages(sandbox))[0].history.at(-1).error, "the number is ported");
 
-  for (const [name, view] of [["Requests", "requests"], ["Webhooks", "deliveries"]]) {
-    const href = await message.getByRole("link", { name }).getAttribute("href");
-    assert.equal(href, `/_sandbox/ui/${view}?text=${sent.messageId}`);
-  }
+  const href = await message.getByRole("link", { name: "Timeline" }).getAttribute("href");
+  assert.equal(href, `/_sandbox/ui/messages/${sent.messageId}`);
   check(page);
 });
 
@@ -495,7 +493,8 @@ test("a delivery links to its message even if it is old", async (t) => {
   const first = (await messages(sandbox)).find(({ request }) => request.message === "Number 1.").id;
   const { deliveries } = await sandbox.admin("GET", `deliveries?messageId=${first}`);
   await page.goto(`${sandbox.ui}/deliveries/${deliveries[0].id}`);
-  await page.locator(`.detail a[href*="/conversations/"]`).click();
+  await page.locator(`.detail a[href*="/messages/"]`).click();
+  await page.locator("#content").getByRole("link", { name: "Conversation", exact: true }).click();
   await bubble(page, first).getByText("Number 1.", { exact: true }).waitFor();
   assert.equal(await page.locator(".thread .message").count(), 1);
   await page.getByText("101 messages are hidden by the current filters.").getByRole("link", { name: "Clear filters" }).click();

@@ -332,11 +332,6 @@ impl Model {
         self.messages.count_with(contact_id)
     }
 
-    /// Returns `true` if the status of any message with a contact is `failed`.
-    pub(crate) fn has_failed_with(&self, contact_id: &str) -> bool {
-        self.messages.has_failed_with(contact_id)
-    }
-
     /// Returns the contacts that have messages, each with its newest one, sorted by the newest message first.
     pub(crate) fn newest_by_contact(&self) -> impl Iterator<Item = (&Contact, &Arc<StoredMessage>)> {
         let newest = self.messages.newest();
@@ -374,27 +369,27 @@ mod tests {
         let (ada, grace) = (CONTACT_ID, "ve9EPM428h8vShlRW1KT");
         let of_ada = |id, status| message(id, ada, CONVERSATION_ID, status);
         let mut model = Model::try_from(seed()).unwrap();
-        let check = |model: &Model, newest: &str, messages: &str, failed: bool| {
+        let check = |model: &Model, newest: &str, messages: &str| {
             let found: Vec<_> = model.newest_by_contact().map(|(_, message)| &*message.id).collect();
             assert_eq!(found.join(" "), newest);
             let found: Vec<_> = model.messages_with(ada).map(|message| &*message.id).collect();
             assert_eq!(found.join(" "), messages);
-            assert_eq!((model.count_with(ada), model.has_failed_with(ada)), (found.len(), failed));
+            assert_eq!(model.count_with(ada), found.len());
         };
-        check(&model, "", "", false);
+        check(&model, "", "");
         let put = [of_ada("a", "failed"), message("b", grace, grace, "pending"), of_ada("c", "pending")];
         model.put(put).unwrap();
-        check(&model, "c b", "a c", true);
+        check(&model, "c b", "a c");
         model.put([of_ada("a", "delivered")]).unwrap();
-        check(&model, "c b", "a c", false);
+        check(&model, "c b", "a c");
         // A conflict rolls back the records before it.
         model.put([of_ada("d", "failed"), message("e", "unknown", CONVERSATION_ID, "pending")]).unwrap_err();
-        check(&model, "c b", "a c", false);
+        check(&model, "c b", "a c");
         model.put([of_ada("c", "failed")]).unwrap();
         model.evict_messages(Bounds { messages: 1, message_bytes: usize::MAX });
-        check(&model, "c", "c", true);
+        check(&model, "c", "c");
         model.delete(Kind::Contact, ada);
-        check(&model, "", "", false);
+        check(&model, "", "");
     }
 
     #[test]

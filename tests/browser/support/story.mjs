@@ -91,6 +91,7 @@ export async function tell() {
     sandbox,
     receiver,
     contact: grace,
+    message: conversation.messageId,
     refused: requests.find(({ status }) => status === 422)?.id ?? requests[0].id,
     twice: requests.find(({ messageId }) => messageId === twice.messageId)?.id,
     delivery: refused.id,

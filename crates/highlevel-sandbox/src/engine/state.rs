@@ -34,6 +34,8 @@ pub(crate) struct Engine {
     /// The private integration token printed at the start, and its account.
     pub(crate) token: String,
     pub(crate) account: Arc<Account>,
+    /// The configured URL under which clients reach the sandbox.
+    pub(crate) base_url: Option<String>,
     pub(crate) settings: Mutex<Settings>,
     /// The time limit for receiving the head of a request, and for its body.
     pub(crate) read_timeout: Duration,
@@ -74,8 +76,6 @@ pub(crate) struct Engine {
     pub(crate) initial: InitialState,
     /// The state file, if there is one.
     pub(crate) store: Option<Store>,
-    /// The configured URL of the sandbox.
-    pub(crate) base_url: Option<String>,
     /// The limits of stored messages.
     pub(crate) bounds: Bounds,
     /// The number of messages evicted in favor of newer ones.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use askama::Template;
 use http::{Method, StatusCode};
 
+use super::connect::{self, Panel};
 use super::conversations::segment;
 use super::filter::Filter;
 use super::format::Time;
@@ -19,7 +20,7 @@ use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::{ContactError, Engine};
 use crate::model::{Contact, Kind, Model};
-use detail::Details;
+use detail::OpenContact;
 use form::ContactForm;
 use list::Row;
 
@@ -46,7 +47,7 @@ pub(super) const ROUTES: &[Route] = &[
 /// The right pane of the page.
 enum Pane {
     Nothing,
-    Details(Box<Details>),
+    Details(Box<OpenContact>),
     Form(Box<ContactForm>),
 }
 
@@ -59,6 +60,8 @@ struct ContactsPage {
     rows: Vec<Row>,
     longer: Option<String>,
     pane: Pane,
+    /// The Connect panel, while no program is connected and no contact is open.
+    connect: Option<Panel>,
 }
 
 /// Shows the list, and the contact in the path.
@@ -67,7 +70,7 @@ fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
     let model = state.shared_model();
     let (pane, title) = match model.contact(id) {
         Some(contact) => {
-            let details = Details::new(&model, contact);
+            let details = OpenContact::new(&model, contact);
             let title = details.name.clone();
             (Pane::Details(Box::new(details)), title)
         }
@@ -174,7 +177,11 @@ fn page(
         // A refresh would remove the errors.
         frame.live = "";
     }
-    PageResponse::page_with(status, &ContactsPage { frame, search, rows, longer, pane })
+    let connect = match pane {
+        Pane::Nothing => connect::for_empty_view(state, page_request, &mut frame),
+        Pane::Details(_) | Pane::Form(_) => None,
+    };
+    PageResponse::page_with(status, &ContactsPage { frame, search, rows, longer, pane, connect })
 }
 
 fn delete(state: &Engine, page_request: &PageRequest) -> Result<PageResponse, ApiError> {
@@ -210,7 +217,7 @@ impl ContactsPage {
         if at.day() == self.frame.now.day() { at.clock() } else { at.day() }
     }
 
-    fn details(&self) -> Option<&Details> {
+    fn details(&self) -> Option<&OpenContact> {
         match &self.pane {
             Pane::Details(details) => Some(details),
             Pane::Nothing | Pane::Form(_) => None,

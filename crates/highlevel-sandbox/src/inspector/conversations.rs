@@ -9,6 +9,7 @@ mod thread;
 use askama::Template;
 use http::{Method, StatusCode};
 
+use super::connect::{self, Panel};
 use super::filter::{CHANNELS, Filter, with_chosen, words_of};
 use super::format::Time;
 use super::page::Frame;
@@ -24,6 +25,7 @@ pub(super) use labels::{NAME, line, name, path, segment};
 pub(super) use list::Avatar;
 use list::Row;
 use thread::Thread;
+pub(super) use thread::tone;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "", handler: |state, page_request| show(state, page_request) },
@@ -73,6 +75,8 @@ struct ConversationsPage<'a> {
     rows: Vec<Row>,
     longer: Option<String>,
     open: Option<(Thread, Composer)>,
+    /// The Connect panel, while no program is connected and no conversation is open.
+    connect: Option<Panel>,
     /// The locations available for new contacts.
     locations: Vec<String>,
     own_location: String,
@@ -96,8 +100,14 @@ fn show(state: &Engine, page_request: &PageRequest) -> PageResponse {
     let search = if id.is_empty() { "conversations".to_owned() } else { labels::path(id) };
     let longer = filter.longer().filter(|_| more);
     let longer = longer.map(|longer| format!("{PATH}/{search}{}", longer.query()));
+    let mut frame = Frame::new(state, "conversations", &title, filter.clone());
+    let connect = match open {
+        None => connect::for_empty_view(state, page_request, &mut frame),
+        Some(_) => None,
+    };
     PageResponse::page(&ConversationsPage {
-        frame: Frame::new(state, "conversations", &title, filter.clone()),
+        frame,
+        connect,
         search,
         channels: with_chosen(words_of(Spec::embedded(), &CHANNELS), &filter.channel),
         statuses: with_chosen(words_of(Spec::embedded(), &STATUSES), &filter.status),

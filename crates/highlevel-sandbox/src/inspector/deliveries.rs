@@ -9,10 +9,11 @@ use std::sync::Arc;
 use askama::Template;
 use http::{Method, StatusCode};
 
-use super::conversations;
-use super::filter::{Filter, with_chosen};
+use super::connect::{self, Panel};
+use super::filter::with_chosen;
 use super::format::{self, Time};
 use super::json::Shown;
+use super::messages;
 use super::page::Frame;
 use super::response::PageResponse;
 use super::route::{PageRequest, Route};
@@ -70,6 +71,8 @@ struct DeliveriesPage<'a> {
     longer: Option<String>,
     has_url: bool,
     open: Option<Open<'a>>,
+    /// The Connect panel, while there are no deliveries.
+    connect: Option<Panel>,
 }
 
 /// The delivery that is open.
@@ -92,12 +95,12 @@ struct Open<'a> {
     query: String,
 }
 
-/// Links to the message of a delivery.
+/// The link to the message of a delivery.
 struct MessageLink {
     id: String,
-    /// `None` if the message is no longer stored.
-    conversation: Option<String>,
-    requests: String,
+    /// The URL of its timeline.
+    address: String,
+    is_stored: bool,
 }
 
 /// The original payload.
@@ -113,7 +116,7 @@ struct Payload<'a> {
 
 fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
     let filter = page_request.filter();
-    let frame = Frame::new(state, "deliveries", "Deliveries", filter.clone());
+    let mut frame = Frame::new(state, "deliveries", "Deliveries", filter.clone());
     let now = state.clock.now();
     let open = page_request.parameter(0);
     let id = open.parse().ok();
@@ -123,7 +126,7 @@ fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
     }
     let wanted = Wanted::new(&filter, state.model().contacts());
     let (found, more) = state.outbox.search(filter.rows, |summary| wanted.fits(summary));
-    let rows = found
+    let rows: Vec<Row> = found
         .iter()
         .map(|summary| {
             let link = frame.link(&format!("deliveries/{}", summary.id));
@@ -134,7 +137,10 @@ fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
     let longer = if more { filter.longer() } else { None };
     let longer = longer.map(|longer| format!("{PATH}/deliveries{}", longer.query()));
     let open = delivery.as_ref().map(|(delivery, summary)| Open::new(state, &frame, delivery, summary));
+    let connect = (open.is_none() && rows.is_empty() && filter.is_open())
+        .then(|| connect::for_no_deliveries(state, page_request, &mut frame));
     PageResponse::page(&DeliveriesPage {
+        connect,
         channels: with_chosen(Spec::embedded().allowed_values("EventMessageType"), &filter.channel),
         statuses: with_chosen(STATUSES.to_vec(), &filter.status),
         frame,
@@ -176,16 +182,18 @@ impl<'a> Open<'a> {
     fn new(state: &Engine, frame: &Frame, delivery: &'a WebhookDelivery, summary: &Summary) -> Self {
         let keyring = state.outbox.keyring();
         let keys = keyring.published();
-        let attempts = delivery.attempts.iter().rev();
+        let all = &delivery.attempts;
+        let attempt = |index: usize| {
+            let before = index.checked_sub(1).map(|before| &*all[before]);
+            Attempt::new(&all[index], before, index + 1 == all.len(), &delivery.body, &keyring, &keys)
+        };
         Self {
             badge: Badge::of(delivery.state),
             created: delivery.created_at.clone().into(),
             next: summary.next.map(|at| Next::new(time_text(at), at - state.clock.now())),
             in_progress: summary.open,
             message: delivery.message_id.clone().map(|id| MessageLink::new(state, id)),
-            attempts: attempts
-                .map(|attempt| Attempt::new(attempt, &delivery.body, &keyring, &keys))
-                .collect(),
+            attempts: (0..all.len()).rev().map(attempt).collect(),
             is_complete: delivery.attempts.len() >= usize::try_from(summary.ended).unwrap_or(usize::MAX),
             payload: Payload::new(&delivery.body),
             modes: TamperMode::ALL,
@@ -198,14 +206,7 @@ impl<'a> Open<'a> {
 
 impl MessageLink {
     fn new(state: &Engine, id: String) -> Self {
-        let contact = state.model().message(&id).map(|message| message.contact_id.to_string());
-        let query = Filter { text: id.clone(), ..Filter::default() }.query();
-        Self {
-            // A search for the ID shows the message even if it is not among the newest.
-            conversation: contact.map(|contact| format!("{PATH}/{}{query}", conversations::path(&contact))),
-            requests: format!("{PATH}/requests{query}"),
-            id,
-        }
+        Self { address: messages::address(&id), is_stored: state.model().message(&id).is_some(), id }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod asset_route;
 mod assets;
+mod connect;
 mod contacts;
 mod controls;
 mod conversations;
@@ -14,6 +15,7 @@ mod filter;
 mod format;
 mod json;
 mod live;
+mod messages;
 mod page;
 mod pages;
 mod requests;

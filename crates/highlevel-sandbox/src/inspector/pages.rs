@@ -5,13 +5,21 @@ use std::sync::OnceLock;
 use http::Method;
 
 use super::route::{Route, addresses};
-use super::{contacts, controls, conversations, deliveries, requests};
+use super::{connect, contacts, controls, conversations, deliveries, messages, requests};
 
 /// Returns the routes of the tabs.
 pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
-    [contacts::ROUTES, controls::ROUTES, conversations::ROUTES, deliveries::ROUTES, requests::ROUTES]
-        .into_iter()
-        .flatten()
+    [
+        connect::ROUTES,
+        contacts::ROUTES,
+        controls::ROUTES,
+        conversations::ROUTES,
+        deliveries::ROUTES,
+        messages::ROUTES,
+        requests::ROUTES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The addresses of the pages, matched as the router matches them.

@@ -40,7 +40,6 @@ pub(super) struct MessageStore {
 #[derive(Clone, Debug, Default)]
 struct Numbers {
     all: BTreeSet<u64>,
-    failed: BTreeSet<u64>,
     /// By the time of the message, in milliseconds since 1970.
     by_date: BTreeSet<(i64, u64)>,
 }
@@ -83,9 +82,6 @@ impl MessageStore {
         let numbers = self.of_contact.entry(message.contact_id.clone()).or_default();
         numbers.all.insert(number);
         numbers.by_date.insert((milliseconds(&message), number));
-        if message.has_failed() {
-            numbers.failed.insert(number);
-        }
         self.messages.insert(number, message);
     }
 
@@ -107,7 +103,6 @@ impl MessageStore {
         }
         if let Some(numbers) = self.of_contact.get_mut(&message.contact_id) {
             numbers.all.remove(&number);
-            numbers.failed.remove(&number);
             numbers.by_date.remove(&(milliseconds(&message), number));
             if numbers.all.is_empty() {
                 self.of_contact.remove(&message.contact_id);
@@ -193,10 +188,6 @@ impl MessageStore {
 
     pub(super) fn count_with(&self, contact_id: &str) -> usize {
         self.of_contact.get(contact_id).map_or(0, |numbers| numbers.all.len())
-    }
-
-    pub(super) fn has_failed_with(&self, contact_id: &str) -> bool {
-        self.of_contact.get(contact_id).is_some_and(|numbers| !numbers.failed.is_empty())
     }
 
     /// Returns the newest message with each contact, newest first.

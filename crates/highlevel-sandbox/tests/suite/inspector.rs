@@ -166,18 +166,33 @@ async fn every_page_has_security_headers() {
         assert_eq!(response.status, 200, "a link leads to {path}: {}", response.body);
     }
     let links_to = |words: &str| found.iter().any(|(path, _)| path.contains(words));
-    for words in
-        ["/conversations/", "/requests/", "/deliveries/", "/controls", "/assets/inspector.js?", "/live"]
-    {
+    for words in [
+        "/conversations/",
+        "/contacts/",
+        "/requests/",
+        "/deliveries/",
+        "/messages/",
+        "/connect",
+        "/controls",
+        "/assets/inspector.js?",
+        "/live",
+    ] {
         assert!(links_to(words), "no link leads to {words}");
     }
     let frames =
         found.iter().filter(|(_, response)| response.header("content-security-policy").contains("sandbox"));
     assert!(frames.count() >= 2, "HTML of emails has addresses of its own");
 
-    for path in
-        ["/x", "/conversations/unknown", "/requests/0", "/deliveries/x", "/assets/x", "/assets/../mod.rs"]
-    {
+    for path in [
+        "/x",
+        "/conversations/unknown",
+        "/contacts/unknown",
+        "/messages/unknown",
+        "/requests/0",
+        "/deliveries/x",
+        "/assets/x",
+        "/assets/../mod.rs",
+    ] {
         let response = get(&sandbox, &format!("{UI}{path}")).await;
         assert_eq!(response.status, 404, "{path}");
         assert_is_safe(path, &response);

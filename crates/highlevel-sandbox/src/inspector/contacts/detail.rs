@@ -13,7 +13,7 @@ const VALUE: usize = 300;
 const NOTE: usize = 2_000;
 
 /// A contact.
-pub(super) struct Details {
+pub(super) struct OpenContact {
     pub(super) id: String,
     /// The ID as a path segment.
     pub(super) segment: String,
@@ -68,7 +68,7 @@ impl<T> Shown<T> {
     }
 }
 
-impl Details {
+impl OpenContact {
     pub(super) fn new(model: &Model, contact: &Contact) -> Self {
         let shown = |text: &str| format::start(text, VALUE);
         let values = |values: Vec<&str>| Shown::of(values.into_iter().map(shown));

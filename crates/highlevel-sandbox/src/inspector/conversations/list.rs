@@ -25,7 +25,7 @@ pub(super) struct Row {
     pub(super) channel: String,
     pub(super) was_sent: bool,
     pub(super) at: Time,
-    /// `true` if the conversation contains a failed message.
+    /// `true` if the message shown has failed.
     pub(super) has_failed: bool,
     pub(super) is_open: bool,
 }
@@ -53,7 +53,7 @@ pub(super) fn rows(model: &Model, filter: &Filter, open: &str) -> (Vec<Row>, boo
     };
     let mut all = talking.map(|(contact, last)| (contact, Some(last))).chain(silent);
     let rows = all.by_ref().take(filter.rows);
-    let rows = rows.map(|(contact, last)| row(model, contact, last, open)).collect();
+    let rows = rows.map(|(contact, last)| row(contact, last, open)).collect();
     (rows, all.next().is_some())
 }
 
@@ -74,7 +74,7 @@ fn found<'w>(
     })
 }
 
-fn row(model: &Model, contact: &Contact, last: Option<&Arc<StoredMessage>>, open: &str) -> Row {
+fn row(contact: &Contact, last: Option<&Arc<StoredMessage>>, open: &str) -> Row {
     Row {
         id: contact.id.clone(),
         path: labels::path(&contact.id),
@@ -84,7 +84,7 @@ fn row(model: &Model, contact: &Contact, last: Option<&Arc<StoredMessage>>, open
         channel: last.map(|message| message.channel.to_string()).unwrap_or_default(),
         was_sent: last.is_some_and(|message| message.direction == MessageDirection::Outbound),
         at: last.map(|message| Time::from(message.date_added.to_string())).unwrap_or_default(),
-        has_failed: model.has_failed_with(&contact.id),
+        has_failed: last.is_some_and(|message| message.has_failed()),
         is_open: contact.id == open,
     }
 }
@@ -193,14 +193,14 @@ mod tests {
     fn the_newest_activity_is_first_and_the_search_finds() {
         let model = model();
         let cases = [
-            ("", "Ada: Call, completed, 1:00 !|Grace: Lunch|Alan: "),
+            ("", "Ada: Call, completed, 1:00|Grace: Lunch|Alan: "),
             ("text=grace", "Grace: Lunch"),
             ("text=GRACE@example", "Grace: Lunch"),
             ("text=1212", "Alan: "),
-            ("text=abc123", "Ada: Call, completed, 1:00 !"),
+            ("text=abc123", "Ada: Call, completed, 1:00"),
             ("text=first", "Ada: First !"),
             ("text=soup", "Grace: Lunch"),
-            ("text=m3", "Ada: Call, completed, 1:00 !"),
+            ("text=m3", "Ada: Call, completed, 1:00"),
             ("text=nowhere", ""),
             ("contact=Ala", "Alan: "),
             ("contact=Ada&text=lunch", ""),

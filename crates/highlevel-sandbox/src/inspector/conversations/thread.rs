@@ -248,11 +248,11 @@ fn attachment(budget: &mut Budget, address: &str) -> AttachmentLabel {
 }
 
 /// Returns the CSS class of a status badge.
-pub(super) fn tone(status: &str) -> &'static str {
+pub(in crate::inspector) fn tone(status: &str) -> &'static str {
     match status {
         "delivered" | "read" | "completed" | "answered" => "is-good",
-        "failed" | "busy" | "no-answer" | "canceled" => "is-bad",
-        "pending" | "scheduled" | "voicemail" => "is-warn",
+        "failed" => "is-bad",
+        "pending" | "scheduled" | "voicemail" | "busy" | "no-answer" => "is-warn",
         _ => "",
     }
 }

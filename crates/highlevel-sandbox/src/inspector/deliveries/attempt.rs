@@ -21,6 +21,12 @@ pub(super) struct Attempt<'a> {
     /// The reason why there was no response.
     pub(super) reason: Option<&'a str>,
     pub(super) next: Option<Time>,
+    /// The due time of a scheduled retry, if the attempt before is still stored.
+    pub(super) due: Option<Time>,
+    /// `true` for the latest attempt, whose response is open.
+    pub(super) is_latest: bool,
+    /// `true` for a tampered attempt that a person requested.
+    pub(super) is_test: bool,
     pub(super) signature: Option<Signature<'a>>,
     pub(super) headers: &'a [(String, String)],
     /// `true` if the sent body differs from the payload; `difference` is `None` if it is not text.
@@ -64,8 +70,11 @@ pub(super) struct Difference<'a> {
 }
 
 impl<'a> Attempt<'a> {
+    /// `before` is the attempt before, and `is_latest` is `true` for the latest one.
     pub(super) fn new(
         attempt: &'a DeliveryAttempt,
+        before: Option<&DeliveryAttempt>,
+        is_latest: bool,
         payload: &'a [u8],
         keyring: &WebhookKeys,
         keys: &[WebhookKey],
@@ -76,7 +85,11 @@ impl<'a> Attempt<'a> {
             }
             DeliveryOutcome::Failed { reason } => (None, Some(reason.as_str())),
         };
+        let due = before.and_then(|before| before.next_attempt_at.clone());
         Self {
+            due: due.filter(|_| attempt.cause == AttemptCause::Scheduled).map(Time::from),
+            is_latest,
+            is_test: super::list::is_test(attempt),
             number: attempt.number,
             cause: attempt.cause,
             tamper_mode: attempt.tamper_mode,
@@ -96,6 +109,15 @@ impl<'a> Attempt<'a> {
     /// Returns `true` if the response is 2xx.
     pub(super) fn is_taken(&self) -> bool {
         self.response.as_ref().is_some_and(|response| (200..300).contains(&response.status))
+    }
+
+    /// Returns the CSS class: the response to a test is neither good nor bad.
+    pub(super) fn class(&self) -> &'static str {
+        match (self.is_test, self.is_taken()) {
+            (true, _) => "is-tampered",
+            (false, true) => "is-good",
+            (false, false) => "is-bad",
+        }
     }
 
     /// Returns the result as text.

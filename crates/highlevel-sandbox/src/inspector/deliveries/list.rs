@@ -11,10 +11,13 @@ use crate::inspector::filter::Filter;
 use crate::inspector::format::{self, Time};
 use crate::model::{Contact, EventType, event_types};
 use crate::search_term::SearchTerm;
-use crate::webhook::{DeliveryAttempt, DeliveryOutcome, DeliveryState, Summary, TamperMode, time_text};
+use crate::webhook::{AttemptCause, DeliveryAttempt, DeliveryOutcome, DeliveryState, Summary, time_text};
 
 /// The maximum length of a message preview in characters.
 const MOST_SAID: usize = 80;
+/// The maximum length of the first line of a response in characters, and of the part that is searched for it in bytes.
+const MOST_RESPONSE: usize = 160;
+const MOST_READ: usize = 1024;
 
 /// A delivery in the list.
 pub(super) struct Row {
@@ -22,8 +25,8 @@ pub(super) struct Row {
     pub(super) link: String,
     pub(super) event: String,
     pub(super) badge: Badge,
-    /// The tamper mode of the last attempt.
-    pub(super) tamper_mode: Option<&'static str>,
+    /// The tamper mode of the last attempt, and its result if it was a test.
+    pub(super) tampered: Option<(&'static str, Option<String>)>,
     /// Host and path of the URL.
     pub(super) target: String,
     /// The beginning of the message text.
@@ -32,9 +35,11 @@ pub(super) struct Row {
     pub(super) attempts: u32,
     /// The number of attempts in progress or queued.
     pub(super) in_progress: u32,
-    /// The status of the last response, or the reason why there was none.
+    /// The status of the last response to a genuine attempt, or the reason why there was none.
     pub(super) status: Option<u16>,
     pub(super) reason: Option<String>,
+    /// The beginning of the last response, if it is not 2xx.
+    pub(super) response: Option<String>,
     pub(super) at: Time,
     pub(super) next: Option<Next>,
     pub(super) is_open: bool,
@@ -61,6 +66,12 @@ impl Badge {
 impl Row {
     pub(super) fn new(summary: &Summary, link: String, is_open: bool, now: DateTime<Utc>) -> Self {
         let last = summary.last.as_deref();
+        let tampered = last.and_then(|attempt| {
+            let result =
+                attempt.status().map_or_else(|| "no response".to_owned(), |status| status.to_string());
+            Some((attempt.tamper_mode?.as_str(), is_test(attempt).then_some(result)))
+        });
+        let last = last.filter(|attempt| !is_test(attempt));
         let reason = last.and_then(|attempt| match &attempt.outcome {
             DeliveryOutcome::Failed { reason } => Some(reason.clone()),
             DeliveryOutcome::Responded { .. } => None,
@@ -70,18 +81,35 @@ impl Row {
             link,
             event: summary.event.name.clone(),
             badge: Badge::of(summary.state),
-            tamper_mode: last.and_then(|attempt| attempt.tamper_mode).map(TamperMode::as_str),
+            tampered,
             target: target(&summary.event.url).to_owned(),
             preview: preview(&summary.event.body),
             attempts: summary.ended,
             in_progress: summary.open,
             status: last.and_then(DeliveryAttempt::status),
             reason,
+            response: last.and_then(first_line),
             at: time_text(summary.created_at).into(),
             next: summary.next.map(|at| Next::new(time_text(at), at - now)),
             is_open,
         }
     }
+}
+
+/// Returns `true` for a tampered attempt that a person requested. Its response says nothing about the delivery.
+pub(super) fn is_test(attempt: &DeliveryAttempt) -> bool {
+    attempt.tamper_mode.is_some() && attempt.cause != AttemptCause::Scheduled
+}
+
+/// Returns the first line of a response that is not 2xx.
+fn first_line(attempt: &DeliveryAttempt) -> Option<String> {
+    let DeliveryOutcome::Responded { status, body, .. } = &attempt.outcome else { return None };
+    if (200..300).contains(status) {
+        return None;
+    }
+    let text = String::from_utf8_lossy(&body[..body.len().min(MOST_READ)]);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(format::start(line, MOST_RESPONSE))
 }
 
 /// Returns host and path of a URL.
@@ -207,7 +235,11 @@ impl Facts {
 fn is_failure(summary: &Summary) -> bool {
     let refused = |status: u16| !(200..300).contains(&status);
     summary.state == DeliveryState::GivenUp
-        || summary.last.as_ref().is_some_and(|last| last.status().is_none_or(refused))
+        || summary
+            .last
+            .as_ref()
+            .filter(|last| !is_test(last))
+            .is_some_and(|last| last.status().is_none_or(refused))
 }
 
 #[cfg(test)]

@@ -86,12 +86,17 @@ pub(super) struct Badge {
     pub(super) text: String,
 }
 
-/// Returns the labels that need attention. `stored` is the number of times that the same content was stored.
-pub(super) fn badges(request: &RecordedRequest, stored: u64) -> Vec<Badge> {
+/// Returns the labels that need attention. `stored` is the number of times that the same content was stored, and
+/// `is_duplicate` is `true` if the request is probably one of two by mistake.
+pub(super) fn badges(request: &RecordedRequest, stored: u64, is_duplicate: bool) -> Vec<Badge> {
     let mut badges = Vec::new();
     let mut add = |class, text| badges.push(Badge { class, text });
     if is_sent_twice(request, stored) {
-        add("is-bad", format!("duplicate ×{stored}"));
+        if is_duplicate {
+            add("is-bad", format!("duplicate ×{stored}"));
+        } else {
+            add("", format!("same content ×{stored}"));
+        }
     }
     if let Some(fault) = &request.fault {
         add(if request.broken { "is-bad" } else { "is-warn" }, format!("fault: {}", start(fault, LONGEST)));
@@ -190,12 +195,14 @@ mod tests {
             ..RecordedRequest::default()
         };
         let cases = [
-            (&stored, 1, vec![]),
-            (&stored, 2, vec![("is-bad", "duplicate ×2")]),
-            (&stored, 3, vec![("is-bad", "duplicate ×3")]),
+            (&stored, 1, true, vec![]),
+            (&stored, 2, true, vec![("is-bad", "duplicate ×2")]),
+            (&stored, 3, true, vec![("is-bad", "duplicate ×3")]),
+            (&stored, 3, false, vec![("", "same content ×3")]),
             (
                 &odd,
                 2,
+                false,
                 vec![
                     ("is-bad", "fault: reset"),
                     ("is-warn", "quirk: empty-success"),
@@ -204,8 +211,8 @@ mod tests {
                 ],
             ),
         ];
-        for (request, times, expected) in cases {
-            let found = badges(request, times);
+        for (request, times, is_duplicate, expected) in cases {
+            let found = badges(request, times, is_duplicate);
             let found: Vec<_> = found.iter().map(|badge| (badge.class, badge.text.as_str())).collect();
             assert_eq!(found, expected);
         }

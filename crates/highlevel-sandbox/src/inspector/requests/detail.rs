@@ -5,12 +5,15 @@ use http::StatusCode;
 use super::annotations::{self, Badge};
 use super::budget::{self, Meter};
 use super::curl::{self, Curl};
+use super::duplicates::{self, StoringRequest};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::engine::Engine;
 use crate::fault::Fault;
+use crate::inspector::connect::base_url;
 use crate::inspector::conversations;
 use crate::inspector::format::{self, Time};
 use crate::inspector::json::{Mark, Shown};
+use crate::inspector::messages;
 use crate::inspector::page::Frame;
 use crate::inspector::route::PageRequest;
 use crate::json_fields;
@@ -60,6 +63,8 @@ pub(super) struct Repetition {
     pub(super) stored: u64,
     /// `true` if this request stored the message and another one did too.
     pub(super) is_sent_twice: bool,
+    /// `true` if this request is probably one of two by mistake.
+    pub(super) is_duplicate: bool,
     /// `true` if this request stored it first.
     pub(super) is_first: bool,
     /// The first request that stored it, if it is another one and still stored.
@@ -76,6 +81,7 @@ pub(super) struct Link {
     pub(super) status: u16,
     number: u64,
     has_stored: bool,
+    is_lost: bool,
 }
 
 impl<'r> Detail<'r> {
@@ -99,8 +105,8 @@ impl<'r> Detail<'r> {
         let repetition =
             request.fingerprint.map(|fingerprint| repetition(state, frame, request, fingerprint));
         let stored = repetition.as_ref().map_or(0, |repetition| repetition.stored);
+        let is_duplicate = repetition.as_ref().is_some_and(|repetition| repetition.is_duplicate);
         let contact = contact_of(state, request);
-        let host = page_request.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
         let fault = request.fault.as_deref();
         Self {
             title: format::start(path, MAX_BODY_TITLE),
@@ -112,7 +118,7 @@ impl<'r> Detail<'r> {
             operation: request.operation.map_or("", |operation| operation.id()),
             took: format::took(request.duration),
             at: request.received_at.clone().into(),
-            badges: annotations::badges(request, stored),
+            badges: annotations::badges(request, stored, is_duplicate),
             conversation: contact.map(|id| format!("{PATH}/{}", conversations::path(&id))),
             repetition: repetition.filter(|repetition| repetition.accepted > 0),
             fault: fault
@@ -126,10 +132,15 @@ impl<'r> Detail<'r> {
                     && request.body.len() == MAX_RECORDED_FORM),
             response: Shown::of(&request.response, &[]),
             meters: budget::meters(request),
-            curl: Curl::of(request, &format!("http://{}", host.unwrap_or("127.0.0.1"))),
+            curl: Curl::of(request, &base_url(state, &page_request.headers)),
             files: format!("{PATH}/requests/{}", request.id),
             request,
         }
+    }
+
+    /// Returns the URL of the timeline of the message.
+    pub(super) fn message_address(&self) -> String {
+        messages::address(self.request.message_id.as_deref().unwrap_or_default())
     }
 
     pub(super) fn errors(&self) -> impl Iterator<Item = &Mark> {
@@ -167,9 +178,18 @@ fn repetition(
             status: other.status,
             number: other.number,
             has_stored: other.message_id.is_some(),
+            is_lost: duplicates::is_lost(other.broken, other.status),
         })
     });
     let is_sent_twice = annotations::is_sent_twice(request, times.stored);
+    let storing = others.iter().filter(|other| other.has_stored).map(|other| StoringRequest {
+        id: other.id.clone(),
+        number: other.number,
+        at: other.at.to_string(),
+        is_lost: other.is_lost,
+    });
+    let storing = storing.chain([StoringRequest::of(request)]).collect();
+    let is_duplicate = is_sent_twice && duplicates::duplicates(storing).contains(&request.id);
     let first = first_of(&others, request.number, times.stored);
     let other =
         first.filter(|_| is_sent_twice).and_then(|first| others.iter().position(|each| each.number == first));
@@ -180,6 +200,7 @@ fn repetition(
         accepted: times.accepted,
         stored: times.stored,
         is_sent_twice,
+        is_duplicate,
         is_first: first == Some(request.number),
         first: other,
         others,
@@ -240,6 +261,7 @@ mod tests {
                 status: 201,
                 number: *number,
                 has_stored: *has_stored,
+                is_lost: false,
             };
             let others: Vec<Link> = others.iter().map(link).collect();
             assert_eq!(first_of(&others, 5, stored), expected, "{stored}");
