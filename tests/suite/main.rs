@@ -11,6 +11,7 @@ mod dependencies;
 mod documentation;
 mod end_to_end;
 mod faults;
+mod find;
 mod glossary;
 mod guides;
 mod hostile_webhooks;

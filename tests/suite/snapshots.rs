@@ -9,8 +9,15 @@ use highlevel_codegen::GeneratedFiles;
 use crate::metadata::root;
 
 /// The snapshots of this folder, each checked by a test of this binary.
-pub(crate) const SNAPSHOTS: [&str; 6] =
-    ["outline", "normalised-spec", "requests", "webhook-events", "fault-matrix", "transport-evidence"];
+pub(crate) const SNAPSHOTS: [&str; 7] = [
+    "outline",
+    "normalised-spec",
+    "requests",
+    "webhook-events",
+    "fault-matrix",
+    "find-matrix",
+    "transport-evidence",
+];
 
 /// Compares a text with its snapshot.
 pub(crate) fn check(name: &str, text: &str) {

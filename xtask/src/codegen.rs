@@ -42,13 +42,14 @@ pub(crate) fn check() -> Result<(), String> {
 }
 
 /// The tests that compare with the committed source and the snapshots.
-const TESTS: [&str; 7] = [
+const TESTS: [&str; 8] = [
     "snapshots::outline",
     "snapshots::normalised_spec",
     "snapshots::generated_source",
     "requests::requests",
     "webhook_events::events",
     "faults::matrix::no_fault_delivers_twice_and_every_outcome_is_correct",
+    "find::matrix::results_agree_with_the_ledger_under_all_faults",
     "faults::evidence::requests_that_the_server_read_are_reported_as_written",
 ];
 

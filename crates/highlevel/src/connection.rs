@@ -8,6 +8,7 @@ use http::HeaderValue;
 
 use crate::Result;
 use crate::limit::{Expiry, RateLimiter};
+use crate::recent::RecentRequests;
 use crate::retry::{RetryPolicy, SharedBudget};
 use crate::transport::{Origin, Settled, Slot, Transport};
 
@@ -26,6 +27,7 @@ pub(crate) struct ApiConnection {
     pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) budget: Arc<SharedBudget>,
     pub(crate) settled: Arc<Settled>,
+    pub(crate) recent: Arc<RecentRequests>,
     /// The options of the builder; each client can have others.
     pub(crate) options: Options,
 }

@@ -58,20 +58,6 @@ pub struct ReadBack {
     pub is_complete: bool,
 }
 
-impl ReadBack {
-    /// Compares the messages with the fingerprint.
-    fn find(self, fingerprint: &Fingerprint) -> Finding {
-        let result = fingerprint.reconcile(self.messages.iter().map(ObservedMessage::from));
-        match (result, self.is_complete) {
-            (Reconciliation::Sent(id), true) => Finding::Sent(id),
-            (Reconciliation::Sent(id), false) => Finding::Ambiguous(vec![id]),
-            (Reconciliation::NotFound, true) => Finding::NotFound(self.examined),
-            (Reconciliation::NotFound, false) => Finding::Ambiguous(Vec::new()),
-            (Reconciliation::Ambiguous(ids), _) => Finding::Ambiguous(ids),
-        }
-    }
-}
-
 impl Client {
     /// Reads back whether the message of a request exists.
     ///
@@ -80,6 +66,10 @@ impl Client {
     /// with the contact, the messages of the contact are exported, so that a message in a new conversation is found. Emails, and messages with an `altId`, are read alone, because lists lack
     /// their content. So it takes 2 or 3 requests in most cases and 40 at most. They count against the rate limits, and need the
     /// scopes `conversations.readonly` and `conversations/message.readonly`.
+    ///
+    /// Messages of other requests are excluded if they have a receipt. If another request with an unknown outcome could have
+    /// created the message as well, the result is [`Finding::Ambiguous`]. This applies to the requests of the clients of one
+    /// builder in this process; equal messages that other programs send at the same time cannot be told apart.
     ///
     /// ```no_run
     /// # async fn example(client: highlevel::Client, fingerprint: highlevel::Fingerprint) -> highlevel::Result<()> {
@@ -98,7 +88,36 @@ impl Client {
     ///
     /// Returns an [`Error`] if the messages cannot be read. It reports nothing about the request that is looked for.
     pub async fn find(&self, fingerprint: &Fingerprint) -> Result<Finding> {
-        Ok(self.read_back(fingerprint).await?.find(fingerprint))
+        let read = self.read_back(fingerprint).await?;
+        let observed: Vec<ObservedMessage> = read.messages.iter().map(ObservedMessage::from).collect();
+        // The receipt of another request may still be on its way.
+        let others = self.recent().wait_for_others(&observed);
+        let is_awaited = tokio::time::timeout(self.call_timeout(), others).await.is_ok();
+        Ok(match (self.reconcile(fingerprint, &observed), read.is_complete && is_awaited) {
+            (Reconciliation::Sent(id), true) => Finding::Sent(id),
+            (Reconciliation::Sent(id), false) => Finding::Ambiguous(vec![id]),
+            (Reconciliation::NotFound, true) => Finding::NotFound(read.examined),
+            (Reconciliation::NotFound, false) => Finding::Ambiguous(Vec::new()),
+            (Reconciliation::Ambiguous(ids), _) => Finding::Ambiguous(ids),
+        })
+    }
+
+    /// Compares a request with messages, except for those that other requests of this client created. A message that could be
+    /// that of another one whose outcome is unknown is not proven.
+    fn reconcile(&self, fingerprint: &Fingerprint, observed: &[ObservedMessage]) -> Reconciliation {
+        let known = self.recent().with_receipt(observed);
+        match fingerprint.reconcile_excluding(observed.iter().cloned(), known) {
+            Reconciliation::Sent(id) => {
+                let of_message = |message: &&ObservedMessage| message.message_id() == Some(&id);
+                let messages: Vec<&ObservedMessage> = observed.iter().filter(of_message).collect();
+                if self.recent().may_be_of_another(fingerprint, &messages) {
+                    Reconciliation::Ambiguous(vec![id])
+                } else {
+                    Reconciliation::Sent(id)
+                }
+            }
+            other => other,
+        }
     }
 
     /// Reads back the messages that could be that of a request, without a decision.

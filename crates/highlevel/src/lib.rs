@@ -121,6 +121,7 @@ mod panics;
 mod path;
 mod phone;
 mod receipt;
+mod recent;
 mod reconcile;
 mod recording;
 mod redact;

@@ -20,12 +20,13 @@ use serde_json::{Map, Value};
 use crate::classify::RepeatSafety;
 use crate::executor::Operation;
 use crate::receipt::message_ids;
+use crate::recent::Addressee;
 use crate::search::{ConversationSearch, MessageExport};
 use crate::{ContactId, ConversationId, EmailMessageId, Fingerprint, LocationId, MessageId, Result, lenient};
 
 /// Implements [`Operation`] for requests that create a message. They are never repeated.
 macro_rules! creates_a_message {
-    ($( $request:ty => $response:ty, $function:ident $(, is_receipt $is_receipt:expr)?; )+) => {
+    ($( $request:ty => $response:ty, $function:ident, $addressee:expr, $created:expr $(, is_receipt $is_receipt:expr)?; )+) => {
         $(
             impl Operation for $request {
                 type Response = $response;
@@ -42,6 +43,15 @@ macro_rules! creates_a_message {
                     Some(Fingerprint::of(self, attempted))
                 }
 
+                fn addressee(&self) -> Option<Addressee> {
+                    let addressee: fn(&$request) -> Addressee = $addressee;
+                    Some(addressee(self))
+                }
+
+                fn created(response: &$response) -> impl Iterator<Item = &MessageId> {
+                    $created(response)
+                }
+
                 async fn send(
                     &self,
                     wire: &highlevel_wire::Client,
@@ -54,17 +64,27 @@ macro_rules! creates_a_message {
 }
 
 creates_a_message! {
-    SendMessageRequest => SendMessageResponse, send_message, is_receipt |response| message_ids(response).next().is_some();
-    InboundMessageRequest => AddMessageResponse, add_inbound_message;
-    OutboundCallRequest => AddMessageResponse, add_outbound_call;
+    SendMessageRequest => SendMessageResponse, send_message,
+        |it| Addressee::new(Some(&it.contact_id), None), message_ids,
+        is_receipt |response| message_ids(response).next().is_some();
+    InboundMessageRequest => AddMessageResponse, add_inbound_message,
+        |it| Addressee::new(it.contact_id.as_ref(), it.conversation_id.as_ref()), added_id;
+    OutboundCallRequest => AddMessageResponse, add_outbound_call,
+        |it| Addressee::new(it.contact_id.as_ref(), it.conversation_id.as_ref()), added_id;
 }
 
-/// Defines operations: the type with the arguments, the response, the function of the generated client, the replay rule and
-/// the repair of a response that has another shape than the documented one.
+fn added_id(response: &AddMessageResponse) -> impl Iterator<Item = &MessageId> {
+    std::iter::once(&response.message_id)
+}
+
+/// Defines operations: the type with the arguments, the response, the function of the generated client, the replay rule, the
+/// repair of a response that has another shape than the documented one, and for lists, whether the response has one: no list
+/// is not an empty list.
 macro_rules! operations {
     ($(
         $(#[$doc:meta])*
         $name:ident { $($field:ident: $type:ty),+ } => $response:ty, $function:ident, $replay:ident, $repair:path,
+            $( is_receipt $is_receipt:expr, )?
             |$it:ident, $wire:ident| $call:expr;
     )+) => {
         $(
@@ -82,6 +102,11 @@ macro_rules! operations {
                 fn replay(&self) -> RepeatSafety {
                     RepeatSafety::$replay
                 }
+
+                $( fn is_receipt(response: &$response) -> bool {
+                    let is_receipt: fn(&$response) -> bool = $is_receipt;
+                    is_receipt(response)
+                } )?
 
                 fn read(body: &[u8]) -> serde_json::Result<$response> {
                     lenient::read_repaired(body, $repair)
@@ -129,6 +154,7 @@ operations! {
 
     SearchConversations { location: LocationId, search: ConversationSearch }
         => SearchConversationsResponse, search_conversations, ReadOnly, conversations,
+        is_receipt |response| response.conversations.is_some() || response.total == Some(0),
         |it, wire| wire.search_conversations(
             it.search.assigned_to.as_deref(),
             it.search.contact.as_ref(),
@@ -156,6 +182,7 @@ operations! {
 
     ListMessages { conversation: ConversationId, after: Option<MessageId>, limit: Option<i64>, channels: Option<String> }
         => ListMessagesResponse, list_messages, ReadOnly, message_page,
+        is_receipt |response| response.messages.messages.is_some() || response.messages.next_page == Some(false),
         |it, wire| wire.list_messages(&it.conversation, it.after.as_ref(), it.limit, it.channels.as_deref());
     GetMessage { message: MessageId } => MessageResponse, get_message, ReadOnly, message,
         |it, wire| wire.get_message(&it.message);
@@ -163,6 +190,7 @@ operations! {
         |it, wire| wire.get_email(&it.email);
     ExportMessages { location: LocationId, export: MessageExport, cursor: Option<String> }
         => ExportMessagesResponse, export_messages, ReadOnly, messages,
+        is_receipt |response| response.messages.is_some() || response.total == Some(0),
         |it, wire| wire.export_messages(
             it.export.channel.as_ref(),
             it.export.contact.as_ref(),

@@ -32,7 +32,7 @@ const HIGHLEVEL: Structure = Structure {
         &["webhook", "validate", "path"],
         &["receipt", "listing"],
         &["error"],
-        &["delivery", "headers", "lenient", "reconcile"],
+        &["delivery", "headers", "lenient", "recent", "reconcile"],
         &["channel", "conformance", "guide", "mention", "panics", "phone", "search", "time", "wire"],
     ],
     restricted: &[Restriction {

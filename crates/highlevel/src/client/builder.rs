@@ -254,6 +254,7 @@ impl ClientBuilder {
             limiter: self.limiter.unwrap_or_else(|| Arc::new(LocalRateLimiter::new())),
             budget: Arc::new(SharedBudget::default()),
             settled: Arc::default(),
+            recent: Arc::default(),
             options: Options {
                 attempt: self.attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
                 call: self.call_timeout.unwrap_or(CALL_TIMEOUT),

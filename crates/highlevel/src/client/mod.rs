@@ -12,6 +12,7 @@ pub use self::builder::ClientBuilder;
 use crate::connection::{ApiConnection, Options};
 use crate::executor::{Executor, Operation};
 use crate::limit::Expiry;
+use crate::recent::RecentRequests;
 use crate::retry::RetryPolicy;
 use crate::time::{MAX_DURATION, now};
 use crate::token::Tokens;
@@ -125,6 +126,16 @@ impl Client {
                  of the client",
             )
         })
+    }
+
+    /// Returns the latest requests of all clients of the builder.
+    pub(crate) fn recent(&self) -> &RecentRequests {
+        &self.executor.connection.recent
+    }
+
+    /// Returns the timeout for a whole call.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.options.call.min(MAX_DURATION)
     }
 
     /// Executes an operation.

@@ -43,7 +43,9 @@ impl<O: Operation> Execution<'_, O> {
         let Ready { permit, slot, started, authorization, timeout } = ready;
         self.log.attempts += 1;
         if !self.log.may_have_been_done {
-            self.attempted = Some(SystemTime::now());
+            let attempted = SystemTime::now();
+            self.attempted = Some(attempted);
+            self.tracked.attempt(attempted);
         }
         let span = tracing::debug_span!(
             "highlevel",

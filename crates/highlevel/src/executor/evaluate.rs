@@ -146,5 +146,9 @@ fn read<O: Operation>(
 /// lose the id of a message that was sent, and the body is available unchanged.
 fn read_receipt<O: Operation>(body: &[u8]) -> serde_json::Result<O::Response> {
     let response = O::read(body)?;
-    if O::is_receipt(&response) { Ok(response) } else { Err(de::Error::missing_field("messageId")) }
+    if O::is_receipt(&response) {
+        Ok(response)
+    } else {
+        Err(de::Error::custom("neither the id nor the list that was requested"))
+    }
 }

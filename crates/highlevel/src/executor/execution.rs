@@ -7,6 +7,7 @@ use super::drop_log::DropLog;
 use super::evaluate::FailedAttempt;
 use super::operation::Operation;
 use super::state::Executor;
+use super::track::TrackedRequest;
 use crate::classify::RepeatSafety;
 use crate::connection::Options;
 use crate::retry::{RetryCounts, RetryDecision, random};
@@ -27,7 +28,7 @@ impl Executor {
 }
 
 /// The execution of one operation, with the state that its attempts leave.
-pub(super) struct Execution<'a, O> {
+pub(super) struct Execution<'a, O: Operation> {
     pub(super) executor: &'a Executor,
     pub(super) options: &'a Options,
     pub(super) operation: &'a O,
@@ -40,6 +41,7 @@ pub(super) struct Execution<'a, O> {
     /// The 401 to the previous token, until the server accepts another one.
     pub(super) rejection: Option<Unauthorized>,
     pub(super) log: DropLog,
+    pub(super) tracked: TrackedRequest<'a, O>,
 }
 
 /// A token, and when it was fetched.
@@ -70,6 +72,7 @@ impl<'a, O: Operation> Execution<'a, O> {
             last_error: None,
             rejection: None,
             log: DropLog::new(O::NAME),
+            tracked: TrackedRequest::new(&executor.connection.recent, operation),
         }
     }
 
@@ -78,7 +81,7 @@ impl<'a, O: Operation> Execution<'a, O> {
     pub(super) async fn run(mut self) -> Result<Receipt<O::Response>> {
         let result = self.attempt_until_done().await;
         self.log.is_finished = true;
-        match result {
+        let result = match result {
             Ok(receipt) => Ok(receipt.after(self.log.attempts)),
             Err(error) => {
                 let fingerprint = self.attempted.and_then(|attempted| self.operation.fingerprint(attempted));
@@ -87,7 +90,9 @@ impl<'a, O: Operation> Execution<'a, O> {
                     error.with_effect(replay == RepeatSafety::ReadOnly, replay == RepeatSafety::Idempotent);
                 Err(error.after(self.log.attempts, self.log.may_have_been_done, fingerprint))
             }
-        }
+        };
+        self.tracked.end(&result);
+        result
     }
 
     async fn attempt_until_done(&mut self) -> Result<Receipt<O::Response>> {

@@ -11,6 +11,7 @@ mod execution;
 mod operation;
 mod prepare;
 mod state;
+mod track;
 
 pub(crate) use self::operation::Operation;
 pub(crate) use self::state::Executor;

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use highlevel_wire::ResponseValue;
 
 use crate::classify::RepeatSafety;
-use crate::{Fingerprint, Result};
+use crate::recent::Addressee;
+use crate::{Fingerprint, MessageId, Result};
 
 /// A request that the generated client can send.
 pub(crate) trait Operation: Sync {
@@ -20,7 +21,8 @@ pub(crate) trait Operation: Sync {
         RepeatSafety::Unsafe
     }
 
-    /// Returns `true` if the response names a message. A response that does not is no receipt.
+    /// Returns `true` if the response names the message or has the list that was requested. A response that does not is no
+    /// receipt.
     fn is_receipt(_response: &Self::Response) -> bool {
         true
     }
@@ -35,6 +37,16 @@ pub(crate) trait Operation: Sync {
     /// Returns the fingerprint of an attempt that starts at this time. Only requests that create a message have one.
     fn fingerprint(&self, _attempted: SystemTime) -> Option<Fingerprint> {
         None
+    }
+
+    /// Returns the contact and conversation that the request names. Only requests that create a message have them.
+    fn addressee(&self) -> Option<Addressee> {
+        None
+    }
+
+    /// Returns the ids of the messages that the request created.
+    fn created(_response: &Self::Response) -> impl Iterator<Item = &MessageId> {
+        std::iter::empty()
     }
 
     /// Sends the request once.

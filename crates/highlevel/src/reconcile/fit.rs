@@ -26,6 +26,13 @@ impl Fingerprint {
         self.fit(message) != Fit::Excluded
     }
 
+    /// Returns `true` if a message of this request could be that of another request as well.
+    pub(crate) fn has_rival(&self, other: &Self, message: &ObservedMessage) -> bool {
+        let fit = other.fit(message);
+        // The `altId` of a message names its request.
+        fit == Fit::Exact || (fit != Fit::Excluded && self.fit(message) != Fit::Exact)
+    }
+
     /// Returns `true` for the fingerprint of an email.
     pub(crate) fn is_email(&self) -> bool {
         channel::is_email(&self.channel)

@@ -41,6 +41,14 @@ impl ObservedMessage {
     pub fn message_id(&self) -> Option<&MessageId> {
         self.message.as_ref()
     }
+
+    pub(crate) fn contact_id(&self) -> Option<&ContactId> {
+        self.contact.as_ref()
+    }
+
+    pub(crate) fn conversation_id(&self) -> Option<&ConversationId> {
+        self.conversation.as_ref()
+    }
 }
 
 macro_rules! observed_from_event {

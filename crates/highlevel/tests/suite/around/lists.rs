@@ -92,3 +92,20 @@ async fn a_list_ends_with_an_error() {
     assert_eq!((error.status(), error.operation()), (Some(404), "list_messages"));
     assert!(listed.next().await.is_none());
 }
+
+/// No list is not an empty list: a message that is looked for could be in it.
+#[tokio::test]
+async fn a_page_without_a_list_is_an_error() {
+    for body in ["{}", r#"{"messages":{}}"#, r#"{"messages":null}"#, r#"{"conversations":null,"total":3}"#] {
+        let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        let server = Server::always(Action::Respond(json_response("200 OK", &body))).await;
+        let client = server.builder().location("l1").build().expect("a client");
+        let list = client.messages().list(&"v1".into()).collect().await;
+        let export = client.messages().export(MessageExport::all()).collect().await;
+        let search = client.conversations().search(ConversationSearch::all()).collect().await;
+        for (name, error) in [("list", list.err()), ("export", export.err()), ("search", search.err())] {
+            // An object with a field `messages` is no list of the export either.
+            assert!(error.is_some(), "{name}: {body}");
+        }
+    }
+}
