@@ -20,8 +20,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::form::{Form, form_fields, form_violations, unknown_form_fields};
-use super::{Annotations, ApiConfig, Binary, Call, Change, ErrorResponse, Generated, body, rules};
-use crate::fidelity::{Quirk, Refusal, Settings};
+use super::{Annotations, ApiConfig, Binary, Call, Change, ErrorResponse, Generated, body, rules, tolerance};
+use crate::fidelity::{Quirk, Refusal, Settings, Strictness};
 use crate::model::{Contact, Kind, Model, Record, Unindexed};
 use crate::operation::Operation;
 pub(crate) use calls::MAX_DURATION;
@@ -115,8 +115,13 @@ pub(super) fn respond(
         annotations.unknown_fields = unknown.pointers;
         annotations.more_unknown_fields = unknown.more;
         annotations.suggestions = unknown.suggestions;
-        // The vendor's SDKs send `null` for fields that are not set.
-        violations.extend(config.spec.validate(schema, &without_nulls(&body)));
+        let is_documented = config.settings.strictness == Strictness::Documented;
+        let mut validated = body.clone();
+        // The body keeps them: `null` removes a field of a contact.
+        if !is_documented && tolerance::remove_nulls(&mut validated) {
+            annotations.tolerated.push("null-fields");
+        }
+        violations.extend(config.spec.validate(schema, &validated));
     }
     let form = match (operation, call.form) {
         (Operation::UploadFiles, Some(form)) => Some(form.as_ref().map_err(ErrorResponse::of_form)?),
@@ -160,17 +165,6 @@ pub(super) fn respond(
         fields.insert("traceId".to_owned(), json!(generated.trace_id));
     }
     Ok(reply)
-}
-
-/// Returns the body without its fields that are `null`.
-fn without_nulls(body: &Value) -> Value {
-    match body {
-        Value::Object(fields) => {
-            let set = fields.iter().filter(|(_, value)| !value.is_null());
-            set.map(|(name, value)| (name.clone(), value.clone())).collect()
-        }
-        other => other.clone(),
-    }
 }
 
 impl RecordRequest<'_> {

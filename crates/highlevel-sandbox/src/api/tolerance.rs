@@ -39,7 +39,7 @@ pub(super) fn normalise(operation: Operation, body: &mut Value) -> Vec<&'static 
 }
 
 /// Removes the fields with `null` from all objects. Returns `true` if there were any.
-fn remove_nulls(value: &mut Value) -> bool {
+pub(super) fn remove_nulls(value: &mut Value) -> bool {
     match value {
         Value::Object(fields) => {
             let count = fields.len();

@@ -80,13 +80,22 @@ pub struct Deviation {
     pub reason: &'static str,
 }
 
-const DEVIATIONS: &[Deviation] = &[Deviation {
-    name: "inbound-direction",
-    operation: Operation::AddInboundMessage,
-    documented: "`direction` defaults to `outbound`",
-    sandbox: "a message without `direction` is inbound",
-    reason: "the endpoint adds messages of contacts, so callers expect an inbound message",
-}];
+const DEVIATIONS: &[Deviation] = &[
+    Deviation {
+        name: "inbound-direction",
+        operation: Operation::AddInboundMessage,
+        documented: "`direction` defaults to `outbound`",
+        sandbox: "a message without `direction` is inbound",
+        reason: "the endpoint adds messages of contacts, so callers expect an inbound message",
+    },
+    Deviation {
+        name: "typing-boolean",
+        operation: Operation::SetTyping,
+        documented: "`isTyping` is a string",
+        sandbox: "a boolean is accepted as well",
+        reason: "the example of the reference is a boolean",
+    },
+];
 
 impl Deviation {
     /// Returns all deviations.
@@ -104,6 +113,18 @@ const BODIES: &[Operation] = &[
     Operation::AddInboundMessage,
     Operation::AddOutboundCall,
     Operation::UpdateMessageStatus,
+    Operation::UpdateEmailStatus,
+    Operation::SetMessageAttachments,
+    Operation::UpsertContact,
+    Operation::CreateContact,
+    Operation::UpdateContact,
+    Operation::SearchContacts,
+    Operation::AddContactTags,
+    Operation::RemoveContactTags,
+    Operation::AddContactNote,
+    Operation::CreateConversation,
+    Operation::UpdateConversation,
+    Operation::SetTyping,
 ];
 
 pub(crate) const RULES: &[Rule] = &[
@@ -157,7 +178,7 @@ pub(crate) const RULES: &[Rule] = &[
         operations: BODIES,
         field: "",
         documented: "no field can be `null`",
-        lenient: "`null` in optional fields, as if they were absent",
+        lenient: "`null` in optional fields, as if they were absent; an update of a contact removes them",
         source: "[reference], [seen] clients of the vendor's typed SDKs send it for each unset field",
         requirement: Requirement::Form,
     },

@@ -141,7 +141,7 @@ async fn missing_fields_of_the_reference_are_reported_when_documented() {
 async fn messages_without_a_direction_are_inbound_at_both_levels() {
     assert_eq!(
         Deviation::all().iter().map(|deviation| deviation.name).collect::<Vec<_>>(),
-        ["inbound-direction"]
+        ["inbound-direction", "typing-boolean"]
     );
     for strictness in [Strictness::Documented, Strictness::Lenient] {
         let sandbox = sandbox(Settings::default().strictness(strictness)).await;
@@ -154,6 +154,38 @@ async fn messages_without_a_direction_are_inbound_at_both_levels() {
         assert_eq!(post(&sandbox, INBOUND, &body).await.status, 201);
         let directions: Vec<_> = sandbox.messages().iter().map(|message| message.direction).collect();
         assert_eq!(directions, [MessageDirection::Inbound, MessageDirection::Outbound], "{strictness}");
+    }
+}
+
+/// The reference has a string as the type of `isTyping`, and a boolean as its example.
+#[tokio::test]
+async fn typing_is_a_boolean_or_a_string_at_both_levels() {
+    for strictness in [Strictness::Documented, Strictness::Lenient] {
+        let sandbox = sandbox(Settings::default().strictness(strictness)).await;
+        for typing in [json!(true), json!("true")] {
+            let body = json!({
+                "locationId": sandbox.location_id(), "conversationId": sandbox.conversation_id(),
+                "visitorId": "visitor", "isTyping": typing,
+            });
+            let response = post(&sandbox, "/conversations/providers/live-chat/typing", &body).await;
+            assert_eq!(response.status, 201, "{strictness}: {}", response.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn null_removes_a_field_of_a_contact_unless_documented() {
+    for (strictness, status) in [(Strictness::Documented, 422), (Strictness::Lenient, 200)] {
+        let sandbox = sandbox(Settings::default().strictness(strictness)).await;
+        let path = format!("/contacts/{}", sandbox.contact_id());
+        let request = bare(&sandbox, Method::PUT, &path).bearer_auth(sandbox.token());
+        let body = json!({ "city": "Portland", "phone": null });
+        let response = execute(request.header("Version", "2021-04-15").json(&body)).await;
+        assert_eq!(response.status, status, "{strictness}: {}", response.body);
+        let is_lenient = strictness == Strictness::Lenient;
+        assert_eq!(sandbox.contact(sandbox.contact_id()).unwrap().phone.is_none(), is_lenient);
+        let tolerated = sandbox.requests().pop().unwrap().tolerated;
+        assert_eq!(tolerated, ["null-fields"].into_iter().filter(|_| is_lenient).collect::<Vec<_>>());
     }
 }
 

@@ -85,7 +85,7 @@ impl RecordRequest<'_> {
         }
         // The model has fewer statuses.
         let status = match self.text("status").unwrap_or_default() {
-            "sent" | "connected" => "pending",
+            "sent" | "connected" | "scheduled" => "pending",
             "opened" | "clicked" => "read",
             "undelivered" => "failed",
             other => other,
