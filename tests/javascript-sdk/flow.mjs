@@ -224,6 +224,18 @@ async function day(sandbox, receiver) {
     "No recording found for this message.",
   );
 
+  // A file is uploaded, and is sent with a message. The SDK sends a form as JSON unless a header names the form.
+  const form = new FormData();
+  for (const [name, value] of Object.entries({ conversationId, contactId, locationId })) form.append(name, value);
+  form.append("fileAttachment", new Blob(["Soup of the day"], { type: "text/plain" }), "menu.txt");
+  const { uploadedFiles } = await conversations.uploadFileAttachments(form, {
+    headers: { locationId, "Content-Type": "multipart/form-data" },
+  });
+  assert.deepEqual(Object.keys(uploadedFiles), ["menu.txt"]);
+  assert.equal(await (await fetch(uploadedFiles["menu.txt"])).text(), "Soup of the day");
+  const menu = await conversations.sendANewMessage({ ...sms, attachments: Object.values(uploadedFiles) }, here);
+  assert.deepEqual((await stored(menu.messageId)).request.attachments, [uploadedFiles["menu.txt"]]);
+
   // An email, which is read alone.
   const mail = await conversations.sendANewMessage(
     { type: "Email", contactId, subject: "Your table", html: "<p>At eight</p>", status: "pending" },
@@ -249,7 +261,7 @@ async function day(sandbox, receiver) {
   assert.equal((await conversations.cancelScheduledEmailMessage({ emailMessageId }, withToken)).status, 200);
 
   // The conversation is read back page by page, the latest message first.
-  const expected = [mail, call, lost, sent, inbound].map((each) => each.messageId);
+  const expected = [mail, menu, call, lost, sent, inbound].map((each) => each.messageId);
   const listed = [];
   for (let lastMessageId, nextPage = true; nextPage; ) {
     const { messages } = await conversations.getMessages({ conversationId, limit: 2, lastMessageId }, here);

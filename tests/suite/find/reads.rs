@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use highlevel_sandbox::{Fault, FaultRule, FaultSchedule, FaultStage, Sandbox};
+use highlevel_sandbox::{Fault, FaultRule, FaultSchedule, FaultStage, Quirk, Sandbox};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Kind, builder, evaluate, put_contact, stored};
+use super::{Kind, TEST_TIMEOUT, builder, evaluate, put_contact, stored};
 
 /// The timeout of an attempt and of a call. Faults that send no response last longer. A read that times out on a busy machine
 /// is an error.
@@ -85,4 +85,31 @@ async fn faults_of_the_reads_lead_to_no_wrong_result() {
     for name in ["sent", "not found", "error"] {
         assert!(counts.get(name).is_some_and(|count| *count > 50), "{name}: {counts:?}");
     }
+}
+
+/// The search does not have the conversation of the first message yet, so that the messages of the contact are exported.
+#[tokio::test]
+async fn a_search_index_that_lags_hides_no_message() {
+    let sandbox = Sandbox::builder().quirk(Quirk::SearchIndexLag).search_lag(2 * TEST_TIMEOUT);
+    let sandbox = sandbox.start().await.expect("a sandbox");
+    for kind in Kind::ALL {
+        for stage in [FaultStage::Before, FaultStage::After] {
+            let contact = format!("{kind:?}{}", stage.as_str());
+            put_contact(&sandbox, &contact);
+            let client = builder(&sandbox).build().expect("a client");
+            let rule = FaultRule::new(Fault::RESET).stage(stage).schedule(FaultSchedule::First(1));
+            let rule = sandbox.add_fault(rule).expect("a rule");
+            let error = kind.send(&client, &sandbox, &contact, "a1").await.expect_err("a reset");
+            sandbox.remove_fault(rule);
+            let found = error.find(&client).await.expect("a result");
+            let expected = if stage == FaultStage::After { "sent" } else { "not found" };
+            assert_eq!(
+                evaluate(&found, &stored(&sandbox, &contact)),
+                (expected, true),
+                "{contact}: {found:?}"
+            );
+        }
+    }
+    let exports = sandbox.requests().iter().filter(|request| request.path.contains("/export?")).count();
+    assert_eq!(exports, 2 * Kind::ALL.len());
 }
