@@ -85,7 +85,7 @@ async function day(sandbox, mcp) {
   assert.equal(tools.length > 200, true);
 
   // A caller is unknown, and becomes a contact.
-  assert.equal(await mcp.call("get_duplicate_contact", { email: "nobody" }), null);
+  assert.equal(await mcp.call("get_duplicate_contact", { email: "unknown" }), null);
   const { contact, new: isNew } = await mcp.call("upsert_contact", { firstName: "Joan", phone: PHONE, email: EMAIL });
   assert.equal(isNew, true);
   const contactId = contact.id;
