@@ -12,3 +12,8 @@ pub fn receive(data: &[u8]) {
 pub fn decode(data: &[u8]) {
     bodies::decode(data);
 }
+
+/// The receiver accepts a signature if and only if `verify_strict` of ed25519-dalek does.
+pub fn signature(data: &[u8]) {
+    bodies::signature(data);
+}

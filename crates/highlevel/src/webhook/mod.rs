@@ -62,6 +62,7 @@ mod in_memory;
 mod key;
 mod kind;
 mod message_event;
+mod multiples;
 mod one_pass;
 mod receiver;
 #[cfg(feature = "rsa")]
@@ -70,6 +71,7 @@ mod signature;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verified;
+mod verifier;
 mod window;
 
 pub use builder::{NeedsApp, ReceiverBuilder};

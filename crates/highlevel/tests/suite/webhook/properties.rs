@@ -21,6 +21,22 @@ proptest! {
     }
 
     #[test]
+    fn signatures_are_accepted_as_by_verify_strict(
+        key in any::<u8>(),
+        form in any::<u8>(),
+        // Most of the time, no byte or only one is changed.
+        changes in proptest::collection::vec((0..64_usize, any::<u8>()), 0..2),
+        body in proptest::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let mut data = vec![0; 66];
+        (data[0], data[1]) = (key, form);
+        for (at, change) in changes {
+            data[2 + at] = change;
+        }
+        bodies::signature(&[data, body].concat());
+    }
+
+    #[test]
     fn malformed_json_is_rejected_or_decoded(text in r#"(\{|\}|\[|\]|:|,|"|\\u?|type|appId|timestamp|webhookId|SMS|INSTALL|-?[0-9]{1,30}|null| ){0,40}"#) {
         bodies::decode(text.as_bytes());
     }
