@@ -1,8 +1,10 @@
-//! Bounds the allocations of a request on an open connection, and of an event that is received.
+//! Bounds the allocations of a request on an open connection and of an event that is received, and the memory of what a
+//! process holds many of.
 //!
 //! The numbers are equal in each run, so this guards against changes that no measurement of time on a shared machine shows. The
 //! test has a separate program, because it counts the allocations of the whole process.
 
+mod memory;
 mod receive;
 mod send;
 mod server;
@@ -32,12 +34,18 @@ async fn count<F: Future>(mut call: impl FnMut() -> F) -> usize {
 
 /// A single test, because a second one would run at the same time and be counted.
 #[tokio::test(flavor = "current_thread")]
-async fn requests_and_events_allocate_no_more_than_their_bounds() {
+async fn allocations_and_memory_are_within_their_bounds() {
     let mut failures = Vec::new();
     for (name, bound, allocations) in send::all().await.into_iter().chain(receive::all().await) {
         println!("{name}: {allocations} allocations, bound {bound}");
         if allocations > bound {
             failures.push(format!("{name}: {allocations} allocations, bound {bound}"));
+        }
+    }
+    for (name, bound, bytes) in memory::all().await {
+        println!("{name}: {bytes} bytes, bound {bound}");
+        if bytes > bound {
+            failures.push(format!("{name}: {bytes} bytes, bound {bound}"));
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
