@@ -81,7 +81,7 @@ fn digits(scalar: &Scalar) -> [i8; PLACES] {
         let bits = (byte(place / 8) | byte(place / 8 + 1) << 8) >> (place % 8);
         // At most 64, so that the sum has no bit beyond those of an `i8`.
         let value = bits % BASE + carry;
-        if value % 2 == 0 {
+        if value.is_multiple_of(2) {
             // A carry stays until the first bit that is 0.
             place += 1;
             continue;
@@ -177,7 +177,7 @@ mod tests {
                     assert_eq!(*entry, multiple);
                     multiple = multiple + power + power;
                 }
-                power = power * Scalar::from(1_u32 << STEP);
+                power *= Scalar::from(1_u32 << STEP);
             }
             assert_eq!(multiples.rows.len(), 16);
         }
