@@ -80,7 +80,7 @@ pub(crate) fn decode(body: &[u8]) {
 
 /// The receiver accepts a signature if and only if `verify_strict` of ed25519-dalek does.
 ///
-/// The first byte chooses a key, the second one how the signature is made, the next 64 are XORed into it, and the rest is
+/// The first byte chooses a key, the second one how the signature is made, the next 64 are combined with it by XOR, and the rest is
 /// the body.
 pub(crate) fn signature(data: &[u8]) {
     const SECRETS: u8 = 8;
