@@ -7,7 +7,10 @@ use highlevel_test_support::{parse, response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const RECEIPT: &str = r#"{"success":true,"conversationId":"c","messageId":"m","message":"ok"}"#;
+/// A response that every operation can read.
+const RECEIPT: &str = r#"{"success":true,"conversationId":"v","messageId":"m","id":"m","contact":{"id":"c"},
+    "conversation":{"id":"v"},"note":{"id":"n"},"tags":[],"contacts":[],"conversations":[],"messages":[],"total":0,
+    "uploadedFiles":{"menu.txt":"https://storage.com/menu.txt"},"transcript":"Hello"}"#;
 
 /// A running recorder. It stops with the runtime of the test.
 pub(crate) struct Recorder {

@@ -1,14 +1,22 @@
 //! Snapshots of the HTTP requests that the SDK sends for each constructor.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use highlevel::wire::types::{InboundMessageRequest, OutboundCallRequest, SendMessageRequest};
+use highlevel::wire::types::{
+    ContactNoteRequest, ConversationFilter, ConversationSortKey, EventMessageTypeString, ExportChannel,
+    ExportSortKey, InboundMessageRequest, OutboundCallRequest, SendMessageRequest,
+};
 use highlevel::{
-    CallStatus, Client, Custom, Direction, Email, EmailReplyMode, Facebook, Inbound, Instagram,
-    InternalComment, LiveChat, OptimizationPeriod, OutboundCall, Rcs, SendStatus, Sms, TikTok, WhatsApp,
+    CallStatus, Client, Contact, ContactKey, ContactSearch, ContactUpdate, ConversationSearch, Custom,
+    Direction, DndStatus, Email, EmailProgress, EmailReplyMode, EmailStatus, Facebook, Inbound, Instagram,
+    InternalComment, LiveChat, MessageExport, OptimizationPeriod, OutboundCall, Rcs, Result, SendStatus, Sms,
+    SortOrder, Status, TikTok, Upload, WhatsApp,
 };
 
+use crate::metadata::root;
 use crate::recorder::Recorder;
 
 /// 2024-07-29T15:51:28.071Z
@@ -152,16 +160,202 @@ fn cases() -> Vec<(&'static str, Request)> {
     cases
 }
 
+/// A call of an operation that creates no message.
+type Call = fn(Client) -> Pin<Box<dyn Future<Output = Result<()>>>>;
+
+/// Boxes an async block as a [`Call`]. The result is not used.
+macro_rules! call {
+    (|$client:ident| $call:expr) => {
+        |$client| Box::pin(async move { $call.await.map(drop) })
+    };
+}
+
+fn contacts() -> Vec<(&'static str, Call)> {
+    vec![
+        (
+            "contacts().upsert",
+            call!(|client| client
+                .contacts()
+                .upsert(Contact::phone("+1 (503) 708-1210").name("Grace Hopper"))),
+        ),
+        (
+            "contacts().upsert with every kind of field",
+            call!(|client| client.contacts().upsert(
+                Contact::email("grace@example.com")
+                    .first_name("Grace")
+                    .assigned_to("user123")
+                    .tag("vip")
+                    .custom_field("field123", "Gold")
+                    .dnd(false)
+                    .dnd_sms(DndStatus::Active)
+                    .company("Navy")
+                    .location("location456")
+            )),
+        ),
+        (
+            "contacts().create",
+            call!(|client| client.contacts().create(Contact::named("Grace Hopper").company("Navy"))),
+        ),
+        ("contacts().get", call!(|client| client.contacts().get(&CONTACT.into()))),
+        (
+            "contacts().update",
+            call!(|client| client.contacts().update(
+                &CONTACT.into(),
+                ContactUpdate::new().last_name("Hopper").with_phone("+15037081210")
+            )),
+        ),
+        (
+            "contacts().find_duplicate, by phone number",
+            call!(|client| client.contacts().find_duplicate(ContactKey::phone("+1 (503) 708-1210"))),
+        ),
+        (
+            "contacts().find_duplicate, by email",
+            call!(|client| client.contacts().find_duplicate(ContactKey::email("ada+1@example.com"))),
+        ),
+        (
+            "contacts().search",
+            call!(|client| async move {
+                let search = ContactSearch::text("Grace")
+                    .filter("tags", "eq", ["vip"])
+                    .sort("dateUpdated", SortOrder::Asc)
+                    .page_size(50);
+                client.contacts().search(search).collect().await
+            }),
+        ),
+        ("contacts().add_tags", call!(|client| client.contacts().add_tags(&CONTACT.into(), ["vip"]))),
+        ("contacts().remove_tags", call!(|client| client.contacts().remove_tags(&CONTACT.into(), ["vip"]))),
+        (
+            "contacts().add_note",
+            call!(|client| client
+                .contacts()
+                .add_note(&CONTACT.into(), ContactNoteRequest::new("Call in the morning"))),
+        ),
+    ]
+}
+
+fn conversations() -> Vec<(&'static str, Call)> {
+    vec![
+        (
+            "conversations().search",
+            call!(|client| async move {
+                client.conversations().search(ConversationSearch::with_contact(CONTACT)).collect().await
+            }),
+        ),
+        (
+            "conversations().search with every filter",
+            call!(|client| async move {
+                let search = ConversationSearch::text("Grace")
+                    .status(ConversationFilter::Unread)
+                    .assigned_to("user123")
+                    .last_message_type(EventMessageTypeString::TypeSms)
+                    .last_message_direction(Direction::Inbound)
+                    .sort(ConversationSortKey::LastMessageDate, SortOrder::Desc)
+                    .page_size(50)
+                    .location("location456");
+                client.conversations().search(search).collect().await
+            }),
+        ),
+        ("conversations().create", call!(|client| client.conversations().create(&CONTACT.into()))),
+        ("conversations().get", call!(|client| client.conversations().get(&CONVERSATION.into()))),
+        (
+            "conversations().set_unread",
+            call!(|client| client.conversations().set_unread(&CONVERSATION.into(), 0)),
+        ),
+        (
+            "conversations().set_starred",
+            call!(|client| client.conversations().set_starred(&CONVERSATION.into(), true)),
+        ),
+        (
+            "conversations().set_typing",
+            call!(|client| client.conversations().set_typing(
+                &CONVERSATION.into(),
+                &"visitor123".into(),
+                true
+            )),
+        ),
+    ]
+}
+
+fn messages() -> Vec<(&'static str, Call)> {
+    vec![
+        ("messages().get", call!(|client| client.messages().get(&"msg123".into()))),
+        ("messages().get_email", call!(|client| client.messages().get_email(&"email123".into()))),
+        (
+            "messages().list",
+            call!(|client| async move { client.messages().list(&CONVERSATION.into()).collect().await }),
+        ),
+        (
+            "messages().export with every filter",
+            call!(|client| async move {
+                let time = SystemTime::UNIX_EPOCH + TIME;
+                let export = MessageExport::all()
+                    .channel(ExportChannel::Sms)
+                    .with_contact(CONTACT)
+                    .in_conversation(CONVERSATION)
+                    .since(time)
+                    .until(time + Duration::from_secs(60))
+                    .sort(ExportSortKey::CreatedAt, SortOrder::Asc)
+                    .page_size(500);
+                client.messages().export(export).collect().await
+            }),
+        ),
+        (
+            "messages().set_status",
+            call!(|client| client.messages().set_status(&"msg123".into(), Status::delivered())),
+        ),
+        (
+            "messages().set_status, failed",
+            call!(|client| client
+                .messages()
+                .set_status(&"msg123".into(), Status::failed("Not in service").code("30003"))),
+        ),
+        (
+            "messages().set_email_status",
+            call!(|client| client.messages().set_email_status(
+                &"email123".into(),
+                EmailProgress::new(EmailStatus::Delivered)
+                    .recipient("ada@example.com", EmailStatus::Delivered)
+                    .failed_recipient("grace@example.com", "Mailbox not found")
+            )),
+        ),
+        ("messages().cancel", call!(|client| client.messages().cancel(&"msg123".into()))),
+        ("messages().cancel_email", call!(|client| client.messages().cancel_email(&"email123".into()))),
+        (
+            "messages().set_attachments",
+            call!(|client| client
+                .messages()
+                .set_attachments(&"msg123".into(), ["https://storage.com/recording.mp3"])),
+        ),
+        (
+            "files().upload",
+            call!(|client| client.files().upload(
+                Upload::to_conversation(CONVERSATION).contact(CONTACT).bytes("menu.txt", "Soup of the day")
+            )),
+        ),
+        ("calls().recording", call!(|client| client.calls().recording(&"msg123".into()))),
+        ("calls().transcription", call!(|client| client.calls().transcription(&"msg123".into()))),
+    ]
+}
+
 #[tokio::test]
 async fn requests() {
     let recorder = Recorder::start().await;
-    let client = Client::builder()
-        .base_url(&recorder.base_url)
-        .token("pit-00000000-0000-0000-0000-000000000000")
-        .user_agent("snapshot/1.0")
-        .build()
-        .expect("a client");
+    let builder = || {
+        Client::builder()
+            .base_url(&recorder.base_url)
+            .token("pit-00000000-0000-0000-0000-000000000000")
+            .user_agent("snapshot/1.0")
+    };
+    let client = builder().build().expect("a client");
     let mut text = String::new();
+    let templates = templates();
+    let mut missing: BTreeSet<&str> = templates.iter().map(String::as_str).collect();
+    let mut record = |name: &str| {
+        let requests = recorder.take();
+        assert_eq!(requests.len(), 1, "{name}");
+        missing.remove(template_of(&requests[0], &templates));
+        writeln!(text, "## {name}\n\n{}\n", readable(&requests[0], &recorder.base_url)).expect("a string");
+    };
     for (name, request) in cases() {
         let result = match request {
             Request::Send(request) => client.messages().send(*request).await.map(drop),
@@ -169,18 +363,59 @@ async fn requests() {
             Request::Call(request) => client.calls().add_outbound(*request).await.map(drop),
         };
         result.unwrap_or_else(|error| panic!("{name}: {error}"));
-        let requests = recorder.take();
-        assert_eq!(requests.len(), 1, "{name}");
-        writeln!(text, "## {name}\n\n{}\n", readable(&requests[0], &recorder.base_url)).expect("a string");
+        record(name);
     }
+    let client = builder().location("location123").build().expect("a client");
+    for (name, call) in contacts().into_iter().chain(conversations()).chain(messages()) {
+        call(client.clone()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        record(name);
+    }
+    assert!(templates.len() > 25, "{templates:?}");
+    assert!(missing.is_empty(), "operations without a row: {missing:?}");
     crate::snapshots::check("requests", &text);
 }
 
-/// Formats a request: its body on several lines, and `PORT` instead of the port, which differs in each run.
+/// Returns the method and path template of each operation of the spec.
+fn templates() -> Vec<String> {
+    let spec = std::fs::read_to_string(root().join("spec/openapi.yaml")).expect("the spec");
+    let (mut path, mut templates) = ("", Vec::new());
+    for line in spec.lines() {
+        match line.strip_prefix("  ").and_then(|line| line.strip_suffix(':')) {
+            Some(name) if name.starts_with('/') => path = name,
+            Some("  get" | "  post" | "  put" | "  delete") => {
+                templates.push(format!("{} {path}", line.trim().trim_end_matches(':').to_uppercase()));
+            }
+            _ => {}
+        }
+    }
+    templates
+}
+
+/// Returns the operation of a request: of the templates that match, the one with the fewest parameters.
+fn template_of<'a>(request: &str, templates: &'a [String]) -> &'a str {
+    let line = request.split([' ', '?']).take(2).collect::<Vec<_>>().join(" ");
+    let matches = |template: &&String| {
+        let (sent, expected): (Vec<&str>, Vec<&str>) =
+            (line.split('/').collect(), template.split('/').collect());
+        let is_equal = |(sent, expected): (&&str, &&str)| expected.starts_with('{') || sent == expected;
+        sent.len() == expected.len() && sent.iter().zip(&expected).all(is_equal)
+    };
+    let found = templates.iter().filter(matches).min_by_key(|template| template.matches('{').count());
+    found.unwrap_or_else(|| panic!("{line} is not in the spec"))
+}
+
+/// Formats a request: its body on several lines, and `PORT` and `BOUNDARY` instead of values that differ in each run.
 fn readable(request: &str, base_url: &str) -> String {
     let (head, body) = request.split_once("\r\n\r\n").expect("a head and a body");
     let port = base_url.rsplit(':').next().expect("a port");
     let head = head.replace("\r\n", "\n").replace(&format!("127.0.0.1:{port}"), "127.0.0.1:PORT");
+    if let Some((_, boundary)) = head.split_once("boundary=") {
+        let boundary = boundary.lines().next().unwrap_or_default().to_owned();
+        return format!("{head}\n\n{}", body.trim_end().replace("\r\n", "\n")).replace(&boundary, "BOUNDARY");
+    }
+    if body.is_empty() {
+        return head;
+    }
     let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
     format!("{head}\n\n{body:#}")
 }
