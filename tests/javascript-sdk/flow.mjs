@@ -135,6 +135,9 @@ async function day(sandbox, receiver) {
   );
   const search = await contacts.searchContactsAdvanced({ locationId, pageLimit: 10, query: "clarke" });
   assert.deepEqual([search.total, search.contacts[0].id], [1, contactId]);
+  const list = await contacts.getContacts({ locationId, query: "clarke", limit: 1 });
+  assert.deepEqual([list.count, list.contacts[0].id, list.meta.startAfterId], [1, contactId, contactId]);
+  assert.deepEqual((await contacts.getContacts({ locationId, query: "clarke", ...list.meta })).contacts, []);
   await rejects(
     contacts.createContact({ locationId, email: EMAIL }),
     400,

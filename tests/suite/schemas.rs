@@ -44,7 +44,7 @@ fn rust_schemas() -> BTreeMap<String, Value> {
         OutboundMessage InboundMessage ProviderOutboundMessage Install Uninstall AppUpdate ConversationUpdate
         ConversationUnreadUpdate LcEmailStats ContactDndUpdate VoiceAiCallEnd ApiVersion
         ContactRequest UpdateContactRequest SearchContactsRequest ContactTagsRequest ContactNoteRequest
-        ContactResponse UpsertContactResponse DuplicateContactResponse SearchContactsResponse ContactTagsResponse
+        ContactResponse UpsertContactResponse DuplicateContactResponse SearchContactsResponse ListContactsResponse ContactTagsResponse
         ContactNoteResponse CreateConversationRequest UpdateConversationRequest SearchConversationsResponse
         ConversationDetails ConversationResponse TypingRequest TypingResponse
         UpdateMessageStatusRequest UpdateEmailStatusRequest UpdateEmailStatusResponse CancelScheduledResponse

@@ -52,6 +52,7 @@ operations! {
     CancelScheduledEmail "cancelScheduledEmail" "DELETE" "/conversations/messages/email/{emailMessageId}/schedule",
     UpsertContact "upsertContact" "POST" "/contacts/upsert",
     CreateContact "createContact" "POST" "/contacts/",
+    ListContacts "listContacts" "GET" "/contacts/",
     SearchContacts "searchContacts" "POST" "/contacts/search",
     FindDuplicateContact "findDuplicateContact" "GET" "/contacts/search/duplicate",
     GetContact "getContact" "GET" "/contacts/{contactId}",

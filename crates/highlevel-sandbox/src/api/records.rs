@@ -174,6 +174,7 @@ impl RecordRequest<'_> {
             Operation::CancelScheduledEmail => Ok(self.cancel_scheduled_email()),
             Operation::UpsertContact => self.upsert_contact(),
             Operation::CreateContact => self.create_contact(),
+            Operation::ListContacts => Ok(self.list_contacts()),
             Operation::SearchContacts => self.search_contacts(),
             Operation::FindDuplicateContact => self.find_duplicate_contact(),
             Operation::GetContact => self.get_contact(),

@@ -264,6 +264,47 @@ async fn an_update_sets_the_fields_that_it_has() {
 }
 
 #[tokio::test]
+async fn contacts_are_listed_page_by_page() {
+    let sandbox = Sandbox::start().await.unwrap();
+    for contact in sandbox.snapshot().contacts {
+        sandbox.delete_contact(&contact.id);
+    }
+    sandbox.set_clock_speed(0.0);
+    let mut created = Vec::new();
+    for number in 0..25 {
+        let email = format!("n{number}@example.com");
+        let contact = create(&sandbox, json!({"firstName": format!("Number{number}"), "email": email})).await;
+        created.push(id(&contact));
+        sandbox.advance_clock(std::time::Duration::from_millis(5));
+    }
+    created.reverse();
+    let list = async |query: &str| {
+        let path = format!("/contacts/?locationId={}{query}", sandbox.location_id());
+        let response = get(&sandbox, &path).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.body
+    };
+    let (mut listed, mut after, mut pages) = (Vec::new(), String::new(), Vec::new());
+    loop {
+        let page = list(&format!("&limit=10{after}")).await;
+        assert_eq!((&page["count"], &page["meta"]["total"]), (&json!(25), &json!(25)));
+        let contacts = page["contacts"].as_array().unwrap();
+        listed.extend(contacts.iter().map(|contact| contact["id"].as_str().unwrap().to_owned()));
+        let meta = &page["meta"];
+        pages.push((meta["currentPage"].clone(), meta["nextPage"].clone()));
+        if meta["nextPage"].is_null() {
+            break;
+        }
+        let last = meta["startAfterId"].as_str().unwrap();
+        after = format!("&startAfter={}&startAfterId={last}", meta["startAfter"]);
+    }
+    assert_eq!(listed, created);
+    assert_eq!(pages, [(json!(1), json!(2)), (json!(2), json!(3)), (json!(3), Value::Null)]);
+    assert_eq!(list("&query=NUMBER24").await["count"], 1);
+    assert_eq!(list("&query=unknown").await["contacts"], json!([]));
+}
+
+#[tokio::test]
 async fn contacts_are_searched_page_by_page() {
     let sandbox = Sandbox::start().await.unwrap();
     for contact in sandbox.snapshot().contacts {

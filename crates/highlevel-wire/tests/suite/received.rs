@@ -71,12 +71,12 @@ macro_rules! received {
 
 received! {
     AddMessageResponse, AdditionalEmail, AdditionalPhone, AppUpdate, BadRequestError,
-    CancelScheduledResponse, ContactDetails, ContactDndUpdate, ContactNote, ContactNoteResponse,
+    CancelScheduledResponse, ContactDetails, ContactDndUpdate, ContactListMeta, ContactNote, ContactNoteResponse,
     ContactResponse, ContactTagsResponse, ConversationDetails, ConversationMessage, ConversationResponse,
     ConversationSummary, ConversationUnreadUpdate, ConversationUpdate, CustomFieldValue, DndSetting,
     DndSettings, DuplicateContactResponse, EmailDeliveryStatus, EmailDetails, EmailStats,
     EmailStatsMessage, ExportMessagesResponse, ForbiddenError, ForwardData, InboundDndSettings,
-    InboundMessage, Install, LcEmailStats, ListMessagesResponse, MessageMeta, MessageMetaCall,
+    InboundMessage, Install, LcEmailStats, ListContactsResponse, ListMessagesResponse, MessageMeta, MessageMetaCall,
     MessageMetaEmail, MessagePage, MessageResponse, NotFoundError, OutboundMessage,
     ProviderOutboundMessage, SearchContactsResponse, SearchConversationsResponse, SecondsAndNanoseconds,
     SendMessageResponse, TranscribedSentence, Trial, TypingResponse, UnauthorizedError, Uninstall,

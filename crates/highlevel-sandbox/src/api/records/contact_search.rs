@@ -1,6 +1,6 @@
 //! Searching contacts.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -73,6 +73,35 @@ impl RecordRequest<'_> {
             view
         });
         Ok(Reply::ok(json!({ "contacts": page.collect::<Value>(), "total": total })))
+    }
+
+    /// The latest contact comes first. A page continues after the date and the ID of a contact.
+    pub(super) fn list_contacts(&self) -> Reply {
+        let query = &self.query;
+        let term = query.get("query").map(str::to_lowercase);
+        let matching = self.model.contacts().filter(|contact| {
+            contact.location_id == self.location
+                && term.as_deref().is_none_or(|term| contains(contact, term.trim()))
+        });
+        let mut all: Vec<(i64, &Contact)> =
+            matching.map(|contact| (milliseconds(date_added(contact)), contact)).collect();
+        all.sort_by_key(|(date, contact)| Reverse((*date, &contact.id)));
+        let (total, limit) = (all.len(), query.limit(20, 100));
+        let after = (query.number("startAfter"), query.get("startAfterId").unwrap_or_default());
+        let skipped = after.0.map_or(0, |date| {
+            all.partition_point(|(added, contact)| (*added, contact.id.as_str()) >= (date, after.1))
+        });
+        let page: Vec<(i64, &Contact)> = all.into_iter().skip(skipped).take(limit).collect();
+        let number = skipped / limit + 1;
+        let has_more = skipped + page.len() < total;
+        let mut meta = json!({
+            "total": total, "currentPage": number, "nextPage": has_more.then_some(number + 1),
+        });
+        if let Some((date, contact)) = page.last() {
+            (meta["startAfter"], meta["startAfterId"]) = (json!(date), json!(contact.id));
+        }
+        let contacts: Value = page.iter().map(|(_, contact)| found(contact)).collect();
+        Reply::ok(json!({ "contacts": contacts, "count": total, "meta": meta }))
     }
 
     fn filters(&self) -> Result<Vec<Filter<'_>>, ErrorResponse> {
