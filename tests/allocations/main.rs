@@ -1,5 +1,5 @@
 //! Bounds the allocations of a request on an open connection and of an event that is received, and the memory of what a
-//! process holds many of.
+//! process holds many of, of uploads and of lists.
 //!
 //! The numbers are equal in each run, so this guards against changes that no measurement of time on a shared machine shows. The
 //! test has a separate program, because it counts the allocations of the whole process.
@@ -8,6 +8,7 @@ mod memory;
 mod receive;
 mod send;
 mod server;
+mod streams;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -42,7 +43,7 @@ async fn allocations_and_memory_are_within_their_bounds() {
             failures.push(format!("{name}: {allocations} allocations, bound {bound}"));
         }
     }
-    for (name, bound, bytes) in memory::all().await {
+    for (name, bound, bytes) in memory::all().await.into_iter().chain(streams::all().await) {
         println!("{name}: {bytes} bytes, bound {bound}");
         if bytes > bound {
             failures.push(format!("{name}: {bytes} bytes, bound {bound}"));

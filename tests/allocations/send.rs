@@ -35,7 +35,7 @@ async fn send(builder: ClientBuilder) -> usize {
 }
 
 /// A limiter that does not limit.
-struct Unlimited;
+pub(crate) struct Unlimited;
 
 impl RateLimiter for Unlimited {
     fn acquire<'a>(&'a self, _location: &'a str, _timeout: Duration) -> Acquire<'a> {

@@ -30,5 +30,6 @@ mod search_lag;
 mod snapshot_files;
 mod snapshots;
 mod type_names;
+mod uploads;
 mod webhook_events;
 mod webhook_guide;

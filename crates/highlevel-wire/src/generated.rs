@@ -860,6 +860,43 @@ pub mod types {
             Ok(Self(value.to_string()))
         }
     }
+    /// The place of a page in the list of contacts.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
+    #[derive(PartialEq)]
+    #[non_exhaustive]
+    pub struct ContactListMeta {
+        /// The number of the page, from 1.
+        #[serde(
+            rename = "currentPage",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub current_page: ::std::option::Option<i64>,
+        /// The number of the next page.
+        #[serde(
+            rename = "nextPage",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub next_page: ::std::option::Option<i64>,
+        /// The date of the last contact of the page, in milliseconds since 1970.
+        #[serde(
+            rename = "startAfter",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub start_after: ::std::option::Option<i64>,
+        /// The ID of the last contact of the page.
+        #[serde(
+            rename = "startAfterId",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub start_after_id: ::std::option::Option<::std::string::String>,
+        /// The number of contacts that match.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub total: ::std::option::Option<i64>,
+        /// The undocumented fields, unchanged.
+        #[serde(flatten)]
+        pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    }
     /// A note about a contact.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
@@ -2704,6 +2741,31 @@ pub mod types {
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub webhook_payload: ::std::option::Option<EmailStats>,
+        /// The undocumented fields, unchanged.
+        #[serde(flatten)]
+        pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    }
+    /// A page of the list of contacts.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
+    #[derive(PartialEq)]
+    #[non_exhaustive]
+    pub struct ListContactsResponse {
+        /// The contacts.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub contacts: ::std::option::Option<::std::vec::Vec<ContactDetails>>,
+        /// The number of contacts that match.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub count: ::std::option::Option<i64>,
+        /// The place of a page in the list of contacts.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub meta: ::std::option::Option<ContactListMeta>,
+        /// The id under which HighLevel's support finds a request.
+        #[serde(
+            rename = "traceId",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub trace_id: ::std::option::Option<TraceId>,
         /// The undocumented fields, unchanged.
         #[serde(flatten)]
         pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
@@ -7617,6 +7679,44 @@ impl ClientInfo<crate::RequestContext> for Client {
 }
 #[allow(clippy::all)]
 impl Client {
+    /**List contacts
+
+Returns the contacts, the latest first, page by page. HighLevel recommends the search instead.
+
+Sends a `GET` request to `/contacts/`
+
+Arguments:
+- `limit`: The number of contacts on a page, at most 100.
+- `location_id`: The location.
+- `query`: A part of the name, phone number or email.
+- `start_after`: The date of the last contact of the previous page, in milliseconds since 1970.
+- `start_after_id`: The ID of the last contact of the previous page.*/
+    pub async fn list_contacts<'a>(
+        &'a self,
+        limit: Option<i64>,
+        location_id: &'a types::LocationId,
+        query: Option<&'a str>,
+        start_after: Option<i64>,
+        start_after_id: Option<&'a str>,
+    ) -> Result<ResponseValue<types::ListContactsResponse>, Error<()>> {
+        let request = self
+            .builder(::reqwest::Method::GET, crate::request::Path::Fixed("/contacts/"))
+            .header(
+                ::reqwest::header::ACCEPT,
+                ::reqwest::header::HeaderValue::from_static("application/json"),
+            )
+            .query(&progenitor_client::QueryParam::new("limit", &limit))
+            .query(&progenitor_client::QueryParam::new("locationId", &location_id))
+            .query(&progenitor_client::QueryParam::new("query", &query))
+            .query(&progenitor_client::QueryParam::new("startAfter", &start_after))
+            .query(&progenitor_client::QueryParam::new("startAfterId", &start_after_id))
+            .build()?;
+        let response = self.exchange(request).await?;
+        match response.status().as_u16() {
+            200u16 => response.into_value(),
+            _ => Err(response.into_unexpected()),
+        }
+    }
     /**Create a contact
 
 Creates a contact. If the location does not allow duplicates, a contact with the same phone number or email is rejected with 400.

@@ -236,7 +236,8 @@ async fn conversations_that_are_not_simple() {
             name: "a conversation that is not in the index yet, and a request that names another one",
             kind: Kind::InboundInMerged,
             prepare: |ledger| ledger.is_unindexed = true,
-            expected: |found| matches!(found, Finding::Sent(id) if id.as_str() == "m1"),
+            // It is in another conversation than the one that the request names, so it is possible, but not proven.
+            expected: |found| matches!(found, Finding::Ambiguous(ids) if ids == &["m1".into()]),
             requests: 4,
         },
         Row {
