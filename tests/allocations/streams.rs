@@ -14,11 +14,11 @@ use crate::send::Unlimited;
 
 const MIB: usize = 1024 * 1024;
 /// The memory of an upload of any size, in bytes: a buffer of the connection, and a part of the file.
-const UPLOAD: usize = 640 * 1024;
+const UPLOAD: usize = 256 * 1024;
 /// The number of messages on a page.
 const PAGE: usize = 100;
 /// The memory of a list of any length, in bytes: the messages of a page.
-const LIST: usize = 640 * 1024;
+const LIST: usize = 256 * 1024;
 /// The memory that a list of ten times as many messages may need in addition, in bytes.
 const LIST_GROWTH: usize = 16 * 1024;
 
