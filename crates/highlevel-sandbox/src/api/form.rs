@@ -139,7 +139,8 @@ pub(super) fn unknown_form_fields(fields: &Value) -> Vec<String> {
 /// Returns the violations of the documented form.
 pub(super) fn form_violations(fields: &Value) -> Vec<Violation> {
     let is_empty = |name: &str| match &fields[name] {
-        Value::String(text) => text.is_empty(),
+        // A file without a file name is a text.
+        Value::String(text) => name == FILES || text.is_empty(),
         Value::Array(files) => name != FILES || files.is_empty(),
         _ => true,
     };

@@ -19,7 +19,7 @@ use super::route::{PageRequest, Route};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::api_error::ApiError;
 use crate::engine::{ContactError, Engine};
-use crate::model::{Contact, Kind, Model};
+use crate::model::{Kind, Model};
 use detail::OpenContact;
 use form::ContactForm;
 use list::Row;
@@ -239,9 +239,4 @@ impl ContactsPage {
     fn no_options() -> [&'static str; 0] {
         []
     }
-}
-
-/// Returns the names of the channels with do-not-disturb; `All` stands for all of them.
-fn do_not_disturb(contact: &Contact) -> Vec<&'static str> {
-    contact.do_not_disturb.iter().map(|channel| channel.as_str()).collect()
 }

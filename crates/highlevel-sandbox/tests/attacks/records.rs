@@ -47,7 +47,7 @@ fn contacts_notes_and_tags_stay_within_their_budget() {
     };
     let fields = |program: &Program, number| {
         let fields: Vec<_> =
-            (0..2_500).map(|index| json!({"id": index.to_string(), "value": [{"a": "b"}]})).collect();
+            (0..2_000).map(|index| json!({"id": index.to_string(), "value": [{"a": "b"}]})).collect();
         let email = format!("a{number}@example.com");
         json!({"locationId": location(program), "email": email, "customFields": fields}).to_string()
     };

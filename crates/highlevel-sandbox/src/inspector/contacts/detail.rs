@@ -1,6 +1,6 @@
 //! One contact: its fields, its conversation and its notes.
 
-use super::do_not_disturb;
+use super::form::do_not_disturb;
 use crate::inspector::conversations::{Avatar, NAME, line, name, path, segment};
 use crate::inspector::format::{self, Time};
 use crate::model::{Contact, Model};

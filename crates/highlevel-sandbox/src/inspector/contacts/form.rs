@@ -214,3 +214,8 @@ fn shown_name(contact: &Contact) -> &str {
 fn lines(text: &str) -> Vec<String> {
     text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
+
+/// Returns the names of the channels with do-not-disturb; `All` stands for all of them.
+pub(super) fn do_not_disturb(contact: &Contact) -> Vec<&'static str> {
+    contact.do_not_disturb.iter().map(|channel| channel.as_str()).collect()
+}

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::do_not_disturb;
+use super::form::do_not_disturb;
 use crate::inspector::conversations::{Avatar, NAME, name, segment};
 use crate::inspector::filter::Filter;
 use crate::inspector::format::{self, Time};
@@ -111,7 +111,7 @@ mod tests {
         for query in ["text=LINUS", "text=5550102", "text=work.example", "text=vip"] {
             assert_eq!(names(query), "Linus", "{query}");
         }
-        assert_eq!(names("text=nobody"), "");
+        assert_eq!(names("text=absent"), "");
         let (rows, more) = rows(&model, &Filter { rows: 2, ..Filter::default() }, "linus");
         assert!(more && rows[1].is_open && !rows[0].is_open);
         assert_eq!(rows[1].addresses, "+15035550101 · +15035550102 · linus@example.com · and 1 more");
