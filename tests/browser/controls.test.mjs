@@ -482,7 +482,7 @@ test("each account has a separate limit", async () => {
 test("strictness, status and quirks are changed by the page and by the admin API", async () => {
   const validation = card("validation");
   const read = () => sandbox.admin("GET", "settings");
-  const expected = { strictness: "lenient", successStatus: 201, quirks: [], disabledRefusals: [] };
+  const expected = { strictness: "lenient", successStatus: 201, quirks: [], disabledRefusals: [], searchLagMs: 5000 };
   await validation.getByRole("button", { name: "documented" }).click();
   await validation.getByRole("button", { name: "documented", pressed: true }).waitFor();
   assert.deepEqual(await read(), { ...expected, strictness: "documented" });

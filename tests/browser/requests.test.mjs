@@ -44,8 +44,8 @@ test("a new request is listed live and can be opened", async () => {
     assert.ok(facts.includes(part), `${part} is missing in ${facts}`);
   }
   await page.locator("#details").getByRole("link", { name: request.messageId }).click();
-  await page.locator(".thread").getByText("First").waitFor();
-  await isAt(page, `**/conversations/${sandbox.facts.contactId}`);
+  await page.locator(".message-page").getByText("First").waitFor();
+  await isAt(page, `**/messages/${request.messageId}`);
   check(page);
 });
 

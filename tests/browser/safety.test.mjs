@@ -361,7 +361,7 @@ describe("HTML of an email stays in its frame", () => {
         for (let number = 0; number < count; number += 1) {
           await press(act((await body()).nth(number)));
           // Wait for a later event, so that all effects have occurred.
-          await page.locator("h2").first().click();
+          await page.locator(".detail-head").click({ position: { x: 2, y: 2 } });
           await live(page);
           await sandbox.send({ contactId: contact, message: `after ${act} on ${number}` });
           await page.locator(".thread").getByText(`after ${act} on ${number}`).waitFor();

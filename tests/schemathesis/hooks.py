@@ -68,10 +68,19 @@ def before_call(context, case, kwargs):
         # The examples of the documents have both a boolean and a string.
         if isinstance(body.get("isTyping"), bool):
             body["isTyping"] = "true"
-        # A filter is an object without a schema. Those of the sandbox have a field, an operator and a value.
+        # Filters have no schema. Those of the sandbox have a field, an operator and a value.
         if isinstance(body.get("filters"), list):
-            body["filters"] = [FILTER if isinstance(each, dict) else each for each in body["filters"]]
+            body["filters"] = [FILTER for _ in body["filters"]]
+        # The names of the fields to sort by are in a text, and not in the schema.
+        if isinstance(body.get("sort"), list):
+            body["sort"] = [
+                {**each, "field": "dateAdded"} if isinstance(each, dict) and isinstance(each.get("field"), str) else each
+                for each in body["sort"]
+            ]
         case.body = body
+    # A message has at most 5 attachments, which the schema does not limit.
+    if label.endswith("/attachments") and isinstance(case.body, dict) and isinstance(case.body.get("attachments"), list):
+        case.body = {**case.body, "attachments": case.body["attachments"][:5]}
     query = dict(case.query or {})
     for name, value in EXISTING.items():
         if isinstance(query.get(name), str):

@@ -12,9 +12,16 @@ fn client(sandbox: &Sandbox) -> Client {
     builder.location(sandbox.location_id()).build().expect("a client")
 }
 
+/// Fetches a URL of the sandbox.
+async fn get(url: &str) -> reqwest::Response {
+    let _already_installed = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    client.get(url).send().await.expect("a response")
+}
+
 /// Returns the memory of the files that the sandbox stores, in bytes.
 async fn stored_bytes(sandbox: &Sandbox) -> usize {
-    let health = reqwest::get(format!("{}/_sandbox/health", sandbox.base_url())).await.expect("a response");
+    let health = get(&format!("{}/_sandbox/health", sandbox.base_url())).await;
     let health: Value = serde_json::from_slice(&health.bytes().await.expect("a body")).expect("JSON");
     let bytes = health["memory"]["files"]["bytes"].as_u64().expect("a number");
     usize::try_from(bytes).expect("a size")
@@ -39,7 +46,7 @@ async fn an_uploaded_file_is_attached_to_a_message() {
     let stored = stored_bytes(&sandbox).await;
     assert!((10 * MIB..10 * MIB + 4 * 1_024).contains(&stored), "{stored} bytes");
     for name in names {
-        let found = reqwest::get(uploaded.url(name).expect("a URL")).await.expect("a response");
+        let found = get(uploaded.url(name).expect("a URL")).await;
         assert_eq!(found.headers()["content-type"], "application/pdf", "{name}");
         assert!(found.bytes().await.expect("a body") == content, "{name}");
     }

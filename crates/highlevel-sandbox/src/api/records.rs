@@ -103,7 +103,8 @@ pub(super) fn respond(
     let Authorized { operation, config, model, unindexed, location, call, generated } = *authorized;
     let (method, path) = (operation.method(), operation.path());
     let query = Query::parse(call.target);
-    let mut violations = query.violations(&config.spec.query_parameters(method, path));
+    let mut violations =
+        query.violations(&config.spec.query_parameters(method, path), config.settings.strictness);
     let mut body = Value::Null;
     if let Some(schema) = config.spec.request_schema(method, path) {
         body = body::parse(call.headers, call.body)?;

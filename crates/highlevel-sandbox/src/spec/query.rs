@@ -11,6 +11,21 @@ pub(crate) struct QueryParameter<'a> {
     pub(crate) is_required: bool,
     /// The JSON type: `string`, `integer`, …
     pub(crate) kind: &'a str,
+    /// The documented values, if they are listed.
+    pub(crate) values: &'a [Value],
+}
+
+impl QueryParameter<'_> {
+    /// Returns `true` if a value is listed, or if no values are.
+    pub(crate) fn accepts(&self, value: &str) -> bool {
+        self.values.is_empty() || self.values.iter().any(|listed| listed == value)
+    }
+
+    /// Returns the documented values, separated by commas.
+    pub(crate) fn listed(&self) -> String {
+        let values: Vec<&str> = self.values.iter().filter_map(Value::as_str).collect();
+        values.join(", ")
+    }
 }
 
 impl Spec {
@@ -22,10 +37,12 @@ impl Spec {
         let in_query = parameters.filter(|parameter| parameter["in"] == "query");
         in_query
             .filter_map(|parameter| {
+                let schema = self.resolved(&parameter["schema"]);
                 Some(QueryParameter {
                     name: parameter["name"].as_str()?,
                     is_required: parameter["required"] == true,
-                    kind: self.resolved(&parameter["schema"])["type"].as_str().unwrap_or("string"),
+                    kind: schema["type"].as_str().unwrap_or("string"),
+                    values: schema["enum"].as_array().map_or(&[], Vec::as_slice),
                 })
             })
             .collect()

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::contact_rejection::ContactRejection;
+use crate::api::tolerance;
 use crate::model::{Contact, DndChannel, address};
 use crate::spec::Violation;
 
@@ -44,13 +45,16 @@ pub(super) fn set(contact: &mut Contact, body: &Value) -> Result<(), ContactReje
         add_tags(contact, tags);
     }
     if let Some(custom_fields) = fields.get("customFields") {
-        contact.custom_fields = custom_fields.as_array().cloned().unwrap_or_default();
+        contact.custom_fields = match without_nulls(custom_fields) {
+            Value::Array(list) => list,
+            _ => Vec::new(),
+        };
     }
     for name in FIELDS {
         match fields.get(name) {
             None => {}
             Some(value) if is_empty(value) => drop(contact.fields.remove(name)),
-            Some(value) => drop(contact.fields.insert(name.to_owned(), value.clone())),
+            Some(value) => drop(contact.fields.insert(name.to_owned(), without_nulls(value))),
         }
     }
     set_do_not_disturb(contact, fields);
@@ -69,6 +73,13 @@ pub(super) fn add_tags(contact: &mut Contact, tags: &Value) -> Vec<String> {
 pub(super) fn texts(list: &Value) -> impl Iterator<Item = String> {
     let texts = list.as_array().into_iter().flatten().filter_map(Value::as_str);
     texts.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// Returns a value without the members that are `null`, because responses have none.
+fn without_nulls(value: &Value) -> Value {
+    let mut value = value.clone();
+    tolerance::remove_nulls(&mut value);
+    value
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::fidelity::Strictness;
 use crate::spec::{QueryParameter, Violation};
 
 /// The parameters of a query string. Of repeated parameters, the first one counts.
@@ -35,7 +36,11 @@ impl Query {
         limit.filter(|limit| *limit > 0).unwrap_or(default).min(max)
     }
 
-    pub(super) fn violations(&self, parameters: &[QueryParameter<'_>]) -> Vec<Violation> {
+    pub(super) fn violations(
+        &self,
+        parameters: &[QueryParameter<'_>],
+        strictness: Strictness,
+    ) -> Vec<Violation> {
         let violations = parameters.iter().filter_map(|parameter| {
             let pointer = format!("/{}", parameter.name);
             match self.get(parameter.name) {
@@ -44,6 +49,10 @@ impl Query {
                 }
                 Some(value) if parameter.kind == "integer" && value.parse::<i64>().is_err() => {
                     Some(Violation::new(&pointer, "type", "must be an integer"))
+                }
+                // Which other values the live API accepts is not known.
+                Some(value) if strictness == Strictness::Documented && !parameter.accepts(value) => {
+                    Some(Violation::new(&pointer, "enum", &format!("must be one of {}", parameter.listed())))
                 }
                 _ => None,
             }
@@ -54,6 +63,8 @@ impl Query {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -66,12 +77,23 @@ mod tests {
         {
             assert_eq!(Query::parse(target).limit(20, 100), limit, "{target}");
         }
+        let orders = [json!("asc"), json!("desc")];
         let parameters = [
-            QueryParameter { name: "locationId", is_required: true, kind: "string" },
-            QueryParameter { name: "limit", is_required: false, kind: "integer" },
+            QueryParameter { name: "locationId", is_required: true, kind: "string", values: &[] },
+            QueryParameter { name: "limit", is_required: false, kind: "integer", values: &[] },
+            QueryParameter { name: "sort", is_required: false, kind: "string", values: &orders },
         ];
+        let orders_are_checked = |strictness| {
+            !Query::parse("/a?locationId=b&sort=up").violations(&parameters, strictness).is_empty()
+        };
+        assert!(orders_are_checked(Strictness::Documented));
+        assert!(!orders_are_checked(Strictness::Lenient));
         let messages = |target: &str| -> Vec<String> {
-            Query::parse(target).violations(&parameters).into_iter().map(|each| each.message).collect()
+            Query::parse(target)
+                .violations(&parameters, Strictness::Documented)
+                .into_iter()
+                .map(|each| each.message)
+                .collect()
         };
         assert_eq!(
             messages("/a?limit=x"),
