@@ -47,6 +47,9 @@ numbers = itertools.count(1)
 def before_call(context, case, kwargs):
     label = case.operation.label
     path = dict(case.path_parameters or {})
+    # The admin API is checked with ids that do not exist, too.
+    if "/_sandbox/" in label:
+        path = {}
     for name in path:
         path[name] = parameter(name, label)
     if path:
