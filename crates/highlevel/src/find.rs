@@ -63,9 +63,10 @@ impl Client {
     ///
     /// It searches for the conversation of the contact, lists its messages up to 2 minutes before the attempt, and compares them
     /// with the fingerprint, see [`Fingerprint::reconcile`]. The search index lags some seconds behind: if it has no conversation
-    /// with the contact, the messages of the contact are exported, so that a message in a new conversation is found. Emails, and messages with an `altId`, are read alone, because lists lack
-    /// their content. So it takes 2 or 3 requests in most cases and 40 at most. They count against the rate limits, and need the
-    /// scopes `conversations.readonly` and `conversations/message.readonly`.
+    /// with the contact, the messages of the contact are exported, so that a message in a new conversation is found. Emails,
+    /// and messages with an `altId`, are read individually, because lists lack their content. That takes 2 or 3 requests in
+    /// most cases and 40 at most. They count against the rate limits, and need the scopes `conversations.readonly` and
+    /// `conversations/message.readonly`.
     ///
     /// Messages of other requests are excluded if they have a receipt. If another request with an unknown outcome could have
     /// created the message as well, the result is [`Finding::Ambiguous`]. This applies to the requests of the clients of one

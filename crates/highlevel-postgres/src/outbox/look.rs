@@ -91,7 +91,7 @@ impl LookSchedule {
         let next = self.pauses.get(look).copied();
         match result {
             LookResult::Sent(_) => LookDecision::Sent,
-            // What was read is evidence by now, so that it is compared without reading again.
+            // The messages that were read are stored as evidence: the next look compares them without another read.
             LookResult::InProgress if reading.is_some() => LookDecision::Unknown {
                 next: Some(next.unwrap_or(IN_PROGRESS).min(IN_PROGRESS)),
                 is_for_desk: false,
