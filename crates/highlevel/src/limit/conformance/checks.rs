@@ -1,8 +1,9 @@
 //! The checks.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::context::{Context, UsedPermit, begin, of_kind};
@@ -60,26 +61,20 @@ pub(super) async fn capacity_returns(context: Context) -> CheckResult {
 
 pub(super) async fn order(context: Context) -> CheckResult {
     context.exhaust("a").await?;
-    let issued = Arc::new(Mutex::new(Vec::new()));
-    let tasks: Vec<_> = (0..3 * context.burst())
+    // One task polls all of them: first in this order, then in the order in which they are woken. Tasks of their own would
+    // arrive, and be seen to leave, in the order in which threads run them.
+    let mut waiting: FuturesUnordered<_> = (0..3 * context.burst())
         .map(|number| {
-            let (context, issued) = (context.clone(), Arc::clone(&issued));
-            tokio::spawn(async move {
-                // One after the other, all before the first permit is available.
-                for _ in 0..number {
-                    tokio::task::yield_now().await;
-                }
-                let permit = context.permit(0, "a").await?;
-                issued.lock().unwrap_or_else(PoisonError::into_inner).push(number);
-                ensure(begin(&permit).is_some(), || "a new permit has expired".to_owned())
-            })
+            let context = &context;
+            async move { (number, context.permit(0, "a").await) }
         })
         .collect();
-    for task in tasks {
-        task.await.map_err(|error| format!("the limiter panicked: {error}"))??;
+    let mut issued = Vec::new();
+    while let Some((number, permit)) = waiting.next().await {
+        ensure(begin(&permit?).is_some(), || "a new permit has expired".to_owned())?;
+        issued.push(number);
     }
-    let issued = issued.lock().unwrap_or_else(PoisonError::into_inner);
-    // Tasks that get their permits at about the same time run in any order.
+    // A limiter may wake those that get their permits at the same time in any order.
     for (place, number) in issued.iter().enumerate() {
         ensure(place.abs_diff(*number) <= context.burst(), || {
             format!(
