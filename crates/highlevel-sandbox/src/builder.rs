@@ -5,6 +5,7 @@ mod oauth;
 mod redacted;
 mod start;
 mod state;
+mod test_credentials;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -18,11 +19,13 @@ use crate::rate_limit::RateLimit;
 use crate::snapshot::Snapshot;
 use crate::webhook::{self, RetrySchedule};
 use redacted::Redacted;
+pub use test_credentials::TestCredentials;
 
 /// A sandbox that has not started. Created by [`Sandbox::builder`](crate::Sandbox::builder).
 #[derive(Clone, Debug)]
 pub struct SandboxBuilder {
     address: SocketAddr,
+    or_free_port: bool,
     webhook_url: Option<String>,
     token: Option<Redacted<String>>,
     app_id: String,
@@ -40,6 +43,7 @@ pub struct SandboxBuilder {
     base_url: Option<String>,
     webhook_allow: Vec<String>,
     seed: Option<u64>,
+    test_credentials: bool,
     public: bool,
     keeping: state::StateOptions,
 }
@@ -48,6 +52,7 @@ impl SandboxBuilder {
     pub(crate) fn new() -> Self {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            or_free_port: false,
             webhook_url: None,
             token: None,
             app_id: model::APP_ID.to_owned(),
@@ -65,6 +70,7 @@ impl SandboxBuilder {
             base_url: None,
             webhook_allow: Vec::new(),
             seed: None,
+            test_credentials: false,
             public: false,
             keeping: state::StateOptions::default(),
         }
@@ -74,6 +80,13 @@ impl SandboxBuilder {
     /// [`public`](Self::public) and an [`admin_token`](Self::admin_token).
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
+        self
+    }
+
+    /// Listens on a free port if the port of the [`address`](Self::address) cannot be used, because another program
+    /// listens on it or the system reserves it. By default that is an error.
+    pub fn or_free_port(mut self) -> Self {
+        self.or_free_port = true;
         self
     }
 
@@ -214,6 +227,14 @@ impl SandboxBuilder {
     /// system.
     pub fn seed_rng(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Uses the [`TestCredentials`], which are the same for each sandbox and publicly known: a program that is configured
+    /// with them works with each start of the sandbox. Values that are configured, generated from a seed or stored in a
+    /// state file take precedence. By default all credentials are random.
+    pub fn test_credentials(mut self) -> Self {
+        self.test_credentials = true;
         self
     }
 

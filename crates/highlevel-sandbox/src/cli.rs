@@ -23,6 +23,10 @@ const USAGE_ERROR: u8 = 2;
 /// The line that `--version` prints.
 const VERSION: &str = concat!("highlevel-sandbox ", env!("CARGO_PKG_VERSION"));
 
+/// The port to listen on, and the URL of a sandbox that does. Not one of the ports that Linux, macOS and Windows assign.
+const DEFAULT_PORT: u16 = 4010;
+const DEFAULT_URL: &str = "http://127.0.0.1:4010";
+
 /// Wrapped by clap to the width of the terminal.
 const AFTER_HELP: &str = "\
 The sandbox prints all that is needed to send a first message, then a line that starts with `ready`, followed by the \
@@ -113,6 +117,11 @@ mod tests {
     #[test]
     fn clap_finds_no_contradiction() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_find_a_sandbox_on_the_default_port() {
+        assert_eq!(DEFAULT_URL, format!("http://127.0.0.1:{DEFAULT_PORT}"));
     }
 
     #[test]

@@ -57,7 +57,7 @@ mod webhook;
 mod webhook_url;
 mod weight;
 
-pub use builder::SandboxBuilder;
+pub use builder::{SandboxBuilder, TestCredentials};
 pub use fault::{ActiveFault, Ending, Extent, Fault, FaultRule, FaultSchedule, FaultStage};
 pub use fidelity::{Deviation, Quirk, Refusal, Rule, Settings, Strictness, SuccessStatus};
 pub use headers::RecordedHeaders;

@@ -1,6 +1,6 @@
 //! Validates the configuration, and derives the hosts, webhook targets and listener from it.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 
 use http::Uri;
@@ -79,8 +79,16 @@ pub(super) fn checked_exposure(
 #[cfg(unix)]
 const BACKLOG: i32 = 4_096;
 
-pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Listens on the address, or on a free port of it if that is allowed and the port cannot be used.
+pub(super) fn listen(address: SocketAddr, or_free_port: bool) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)
+        .or_else(|error| match error.kind() {
+            // Windows denies the permission for ports that it reserves.
+            ErrorKind::AddrInUse | ErrorKind::PermissionDenied if or_free_port => {
+                TcpListener::bind(SocketAddr::new(address.ip(), 0))
+            }
+            _ => Err(error),
+        })
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     // The standard library lets 128 connections wait to be accepted. Further clients retry after a second.
     #[cfg(unix)]

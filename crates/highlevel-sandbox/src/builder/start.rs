@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::checks::{checked_base_url, checked_exposure, checked_rate_limit, hosts, listen, targets};
+use super::redacted::Redacted;
 use super::{SandboxBuilder, state};
 use crate::access::{Access, Guesses};
 use crate::clock::Clock;
@@ -54,12 +55,17 @@ impl SandboxBuilder {
         let identifiers = Identifiers::new(self.seed);
         // A seed makes IDs predictable, but must not make the sign-in or the form tokens of pages predictable.
         let system = Identifiers::new(None);
-        let token = match self.token.map(|token| token.0).or(loaded.token.take()) {
+        // Those of the state file come first.
+        self.token = self.token.or(loaded.token.take().map(Redacted));
+        self.signing_key = self.signing_key.or(loaded.signing_key.map(Redacted));
+        self.apps.remember(&self.app_id, &loaded);
+        self.apply_test_credentials();
+        let token = match self.token.map(|token| token.0) {
             Some(token) => checked_token(token)?,
             None => identifiers.private_integration_token(),
         };
         let rate_limit = self.rate_limit.map(checked_rate_limit).transpose()?;
-        let signing_key = match self.signing_key.map(|seed| seed.0).or(loaded.signing_key) {
+        let signing_key = match self.signing_key.map(|seed| seed.0) {
             Some(key) => key,
             None => identifiers.key()?,
         };
@@ -72,7 +78,7 @@ impl SandboxBuilder {
         if !self.address.ip().is_loopback() {
             checked_exposure(self.address, self.public, admin_token.as_deref())?;
         }
-        let listener = listen(self.address)?;
+        let listener = listen(self.address, self.or_free_port)?;
         let address = listener.local_addr()?;
 
         let (connections, attempts) =
@@ -80,7 +86,6 @@ impl SandboxBuilder {
 
         let ledger = Arc::new(Ledger::new(self.kept_requests));
         let account = Account { app_id: self.app_id, location_id: model::LOCATION_ID.to_owned() };
-        self.apps.remember(&account.app_id, &loaded);
         let (app, others) = self.apps.into_apps(&account.app_id, &identifiers)?;
         let grant_all = |credentials: &mut Credentials| -> io::Result<()> {
             let mut apps = std::iter::once(&app).chain(&others);

@@ -13,6 +13,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use super::DEFAULT_URL;
+
 /// The longest time that a request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -20,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Sandbox")]
 pub(super) struct AdminClient {
-    /// Base URL of the sandbox, as `serve` prints it
+    /// Base URL of the sandbox, as `serve` prints it [default: `http://127.0.0.1:4010`]
     #[arg(long, global = true, value_name = "URL")]
     #[arg(env = "HIGHLEVEL_SANDBOX_URL", hide_env_values = true)]
     url: Option<String>,
@@ -31,6 +33,11 @@ pub(super) struct AdminClient {
 }
 
 impl AdminClient {
+    /// Returns the base URL of the sandbox, without a slash at its end.
+    pub(super) fn url(&self) -> &str {
+        self.url.as_deref().filter(|url| !url.is_empty()).unwrap_or(DEFAULT_URL).trim_end_matches('/')
+    }
+
     /// Sends a request to a path below `/_sandbox/`. Returns the response's JSON, `Null` if its body is empty.
     ///
     /// # Errors
@@ -47,12 +54,8 @@ impl AdminClient {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> io::Result<Value> {
-        let url = self.url.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| {
-            let message =
-                "no sandbox is chosen; pass --url http://127.0.0.1:PORT, or set HIGHLEVEL_SANDBOX_URL";
-            io::Error::new(io::ErrorKind::InvalidInput, message)
-        })?;
-        let target = format!("{}/_sandbox/{path}", url.trim_end_matches('/'));
+        let url = self.url();
+        let target = format!("{url}/_sandbox/{path}");
         let mut request = Request::builder().method(method).uri(&target);
         if let Some(token) = self.admin_token.as_deref().filter(|token| !token.is_empty()) {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
@@ -80,11 +83,28 @@ impl AdminClient {
 
 fn unreachable(url: &str, error: &dyn Error) -> io::Error {
     let message =
-        format!("no sandbox responds at {url}: {error}; check that it is running and printed this URL");
+        format!("no sandbox responds at {url}: {error}; start one, or pass the URL that it printed as --url");
     io::Error::new(io::ErrorKind::NotConnected, message)
 }
 
 fn rejected(status: StatusCode, response: &Value) -> io::Error {
     let reason = response.get("error").and_then(Value::as_str).unwrap_or("no reason given");
     io::Error::other(format!("the sandbox rejected the request ({}): {reason}", status.as_u16()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_url_is_used_unless_another_one_is_given() {
+        for (given, expected) in [
+            (None, DEFAULT_URL),
+            (Some(""), DEFAULT_URL),
+            (Some("http://127.0.0.1:81/"), "http://127.0.0.1:81"),
+        ] {
+            let client = AdminClient { url: given.map(str::to_owned), admin_token: None };
+            assert_eq!(client.url(), expected, "{given:?}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::io;
 
 use serde_json::json;
 
-use super::output;
+use super::{DEFAULT_PORT, output};
 use crate::shell::json_line;
 pub(super) use args::ServeArgs;
 
@@ -30,6 +30,12 @@ impl ServeArgs {
         if let Some(limit) = limit_warning {
             let connections = sandbox.max_connections();
             eprintln!("warning: at most {connections} clients can be connected at once: {limit}");
+        }
+        if self.is_fallback(sandbox.address()) {
+            output::note(&format!(
+                "port {DEFAULT_PORT} is taken, perhaps by another sandbox; this one is at {}",
+                sandbox.base_url()
+            ));
         }
         let facts = welcome::Facts::of(&sandbox, self);
         if self.json {

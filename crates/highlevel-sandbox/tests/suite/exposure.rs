@@ -336,7 +336,7 @@ async fn a_public_sandbox_accepts_its_base_url_and_local_names_as_host() {
 async fn invalid_admin_tokens_are_logged() {
     let mut command = program();
     command
-        .args(["serve", "--json"])
+        .args(["serve", "--json", "--address", "127.0.0.1:0"])
         .env("HIGHLEVEL_SANDBOX_ADMIN_TOKEN", ADMIN_TOKEN)
         .stderr(Stdio::piped());
     let mut running = Running::of(command);

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use highlevel_sandbox::{Contact, RateLimit};
+use highlevel_sandbox::{Contact, RateLimit, TestCredentials};
 use http::StatusCode;
 use serde_json::json;
 
@@ -52,6 +52,31 @@ async fn a_stopped_clock_does_not_stop_the_sandbox() {
     assert_eq!(post(&sandbox, SEND, &send).await.status, 201);
     // A stopped tokio clock jumps to the next timer when all is idle, so this would end at once.
     sandbox.wait_for_deliveries(1, Duration::from_secs(60)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_can_be_replaced_by_a_free_one() {
+    let other = Sandbox::start().await.unwrap();
+    let occupied = address_of(&other);
+    let sandbox = Sandbox::builder().address(occupied).or_free_port().start_checked().await.unwrap();
+    let address = address_of(&sandbox);
+    assert_eq!(address.ip(), occupied.ip());
+    assert_ne!(address.port(), occupied.port());
+    TcpStream::connect(address).unwrap();
+}
+
+#[tokio::test]
+async fn test_credentials_are_the_same_in_each_sandbox() {
+    for _ in 0..2 {
+        let sandbox = Sandbox::builder().test_credentials().start_checked().await.unwrap();
+        assert_eq!(sandbox.token(), TestCredentials::TOKEN);
+        assert_eq!(sandbox.client_secret(), TestCredentials::CLIENT_SECRET);
+        assert_eq!(sandbox.webhook_public_key(), TestCredentials::WEBHOOK_PUBLIC_KEY);
+    }
+    let configured = Sandbox::builder().test_credentials().token("pit-mine").client_secret("mine");
+    let sandbox = configured.signing_key([7; 32]).start_checked().await.unwrap();
+    assert_eq!((sandbox.token(), sandbox.client_secret()), ("pit-mine", "mine".to_owned()));
+    assert_ne!(sandbox.webhook_public_key(), TestCredentials::WEBHOOK_PUBLIC_KEY);
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! The program: its output, its client commands, and its shutdown.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::caller::client;
-use crate::process::{Running, program};
+use crate::process::{Running, directory, program};
 
 /// Sends a message with the values of the `ready` line.
 async fn send(ready: &Value, body: &Value) -> u16 {
@@ -58,6 +60,62 @@ async fn the_welcome_and_the_log_are_for_people_and_programs() {
     let words =
         "  422  POST /conversations/messages  status must be one of delivered, failed, pending, read; ";
     assert!(happened[1].contains(words), "{happened:?}");
+}
+
+/// Starts the program on a free port. Returns its credentials, and the names of those that have a test value.
+fn credentials(arguments: &[&str]) -> ([String; 3], Vec<String>) {
+    let mut running = Running::start(["serve", "--address", "127.0.0.1:0"].iter().chain(arguments).copied());
+    let ready = running.ready();
+    let names =
+        ready["testCredentials"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned());
+    let values =
+        ["token", "clientSecret", "webhookPublicKey"].map(|name| ready[name].as_str().unwrap().to_owned());
+    (values, names.collect())
+}
+
+#[test]
+fn credentials_are_fixed_unless_others_are_wanted() {
+    let directory = directory("credentials");
+    let state = directory.file("state");
+    let state = ["--state", state.to_str().unwrap()];
+    let fixed = [
+        "pit-00000000-0000-4000-8000-000000000000",
+        "00000000-0000-4000-8000-000000000000",
+        // Derived by Node.js and by the Python package cryptography.
+        "MCowBQYDK2VwAyEAogyL0UPaCJbb+XMFjju/dTfh0ajpUD0n8FPUaseoLrE=",
+    ];
+    let all = ["token", "clientSecret", "webhookPublicKey"];
+    for (arguments, expected) in [
+        (&[][..], &all[..]),
+        (&["--token", "pit-mine"], &all[1..]),
+        (&["--seed-rng", "7"], &[]),
+        (&["--random-credentials"], &[]),
+        (&["--public", "--admin-token", "0123456789abcdef"], &[]),
+    ] {
+        let (values, names) = credentials(arguments);
+        assert_eq!(names, expected, "{arguments:?}");
+        for ((name, value), fixed) in all.iter().zip(&values).zip(fixed) {
+            assert_eq!(value == fixed, expected.contains(name), "{arguments:?}: {name} is {value}");
+        }
+    }
+    // A state file keeps those that it was created with.
+    let created = credentials(&[&state[..], &["--random-credentials"]].concat());
+    assert_eq!(credentials(&state), created);
+    assert_ne!(credentials(&["--random-credentials"]).0, credentials(&["--random-credentials"]).0);
+}
+
+#[test]
+fn a_free_port_replaces_the_default_one_if_that_is_taken() {
+    // If this fails, another program has it, which is the same for the sandbox.
+    let _taken = std::net::TcpListener::bind("127.0.0.1:4010");
+    let mut command = program();
+    command.arg("serve").stderr(Stdio::piped());
+    let mut running = Running::of(command);
+    let url = running.ready()["baseUrl"].as_str().unwrap().to_owned();
+    let note = running.errors().next().unwrap().unwrap();
+    assert_eq!(note, format!("note: port 4010 is taken, perhaps by another sandbox; this one is at {url}"));
+    assert_ne!(url, "http://127.0.0.1:4010");
+    assert!(program().args(["health", "--url", &url]).output().unwrap().status.success());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,10 +12,14 @@ use highlevel_sandbox::{
     BurstWindow, Quirk, RateLimit, Refusal, Sandbox, SandboxBuilder, Snapshot, Strictness, SuccessStatus,
 };
 
+use super::super::DEFAULT_PORT;
 use super::super::values::{self, Choice, choice};
 
 /// The environment variable with the admin token. Not clap's `env`, because `--admin-token-file` takes precedence over it.
 const ADMIN_TOKEN: &str = "HIGHLEVEL_SANDBOX_ADMIN_TOKEN";
+
+/// The address to listen on by default.
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, DEFAULT_PORT));
 
 const ADMIN_TOKEN_HELP: &str = "\
 Admin token that the admin API demands, of 16 characters or more with --public; other users of this machine can read a \
@@ -23,15 +27,18 @@ command line: prefer --admin-token-file or the environment [env: HIGHLEVEL_SANDB
 
 #[derive(Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct ServeArgs {
-    /// Address to listen on [default: 127.0.0.1:0, a free port]
+    /// Address to listen on [default: 127.0.0.1:4010, or a free port if that one is taken]
     #[arg(long, value_parser = values::address)]
     address: Option<SocketAddr>,
     /// URL to send signed webhook events to, plain http [default: none]
     #[arg(long, value_name = "URL")]
     pub(super) webhook_url: Option<String>,
-    /// Private integration token to accept [default: a random one]
+    /// Private integration token to accept [default: a fixed test token]
     #[arg(long, allow_hyphen_values = true)]
     token: Option<String>,
+    /// Generate a new token, client secret and webhook key at each start, as with --public [default: fixed test values]
+    #[arg(long)]
+    random_credentials: bool,
     /// Print every line as a JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -161,11 +168,21 @@ fn window() -> impl TypedValueParser<Value = BurstWindow> {
 }
 
 impl ServeArgs {
+    /// Returns `true` if the sandbox listens on another port than the default one, because that one is taken.
+    pub(super) fn is_fallback(&self, address: SocketAddr) -> bool {
+        self.address.is_none() && address != DEFAULT_ADDRESS
+    }
+
     /// Returns a builder with these options. Reads the seed files and the file of the admin token.
     pub(super) fn builder(&self) -> io::Result<SandboxBuilder> {
         let mut builder = self.access.apply(self.fidelity.apply(self.data.apply(Sandbox::builder())?))?;
-        if let Some(address) = self.address {
-            builder = builder.address(address);
+        builder = match self.address {
+            Some(address) => builder.address(address),
+            None => builder.address(DEFAULT_ADDRESS).or_free_port(),
+        };
+        // Other machines could use credentials that are publicly known.
+        if !self.random_credentials && !self.access.public {
+            builder = builder.test_credentials();
         }
         if let Some(url) = &self.webhook_url {
             builder = builder.webhook_url(url);

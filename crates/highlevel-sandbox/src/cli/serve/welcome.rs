@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use highlevel_sandbox::{BurstWindow, ProviderKind, Sandbox};
+use highlevel_sandbox::{BurstWindow, ProviderKind, Sandbox, TestCredentials};
 use serde_json::{Value, json};
 
 use super::args::ServeArgs;
@@ -50,6 +50,23 @@ impl Facts {
         }
     }
 
+    /// Returns the credentials that have a publicly known test value: the name of the field, and that for a person.
+    fn test_credentials(&self) -> Vec<(&'static str, &'static str)> {
+        let all = [
+            (&self.token, TestCredentials::TOKEN, ("token", "token")),
+            (&self.client_secret, TestCredentials::CLIENT_SECRET, ("clientSecret", "client secret")),
+            (
+                &self.webhook_public_key,
+                TestCredentials::WEBHOOK_PUBLIC_KEY,
+                ("webhookPublicKey", "webhook key"),
+            ),
+        ];
+        all.into_iter()
+            .filter(|(value, test_value, _)| value == test_value)
+            .map(|(_, _, names)| names)
+            .collect()
+    }
+
     /// Returns the object that programs read. Fields may be added, none is removed.
     pub(super) fn to_json(&self) -> Value {
         json!({
@@ -69,6 +86,7 @@ impl Facts {
             "clientSecret": self.client_secret,
             "webhookUrl": self.webhook_url,
             "webhookPublicKey": self.webhook_public_key,
+            "testCredentials": self.test_credentials().into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
             "stateFile": self.state,
         })
     }
@@ -94,6 +112,12 @@ pub(super) fn text(facts: &Facts) -> String {
         state,
     } = facts;
     let version = env!("CARGO_PKG_VERSION");
+    let test_credentials: Vec<&str> = facts.test_credentials().into_iter().map(|(_, name)| name).collect();
+    let test_credentials = if test_credentials.is_empty() {
+        "none".to_owned()
+    } else {
+        format!("{}; the same at each start, publicly known", test_credentials.join(", "))
+    };
     let webhooks = webhook_url.as_deref().map(printable);
     let webhooks =
         webhooks.as_deref().unwrap_or("none (to receive them: --webhook-url http://127.0.0.1:3000/webhooks)");
@@ -130,6 +154,7 @@ pub(super) fn text(facts: &Facts) -> String {
   app            {app_id}
   client id      {client_id}
   client secret  {client_secret}
+  test values    {test_credentials}
   rate limit     {rate_limit}
   admin API      {base_url}/_sandbox/
 

@@ -31,6 +31,7 @@ fn arguments_become_options() {
     assert_sets("--address localhost:81", |args| args.address = "127.0.0.1:81".parse().ok());
     assert_sets("--webhook-url http://a/hooks", |args| args.webhook_url = Some("http://a/hooks".to_owned()));
     assert_sets("--token -1", |args| args.token = Some("-1".to_owned()));
+    assert_sets("--random-credentials", |args| args.random_credentials = true);
     assert_sets("--json --until-stdin-closes", |args| {
         args.json = true;
         args.until_stdin_closes = true;
@@ -160,4 +161,13 @@ fn all_options_reach_the_builder() {
         .seed_rng(7)
         .admin_token("e");
     assert_eq!(format!("{:?}", args.unwrap().builder().unwrap()), format!("{expected:?}"));
+}
+
+#[test]
+fn the_default_address_is_fixed() {
+    let builder = |line| format!("{:?}", args(line).unwrap().builder().unwrap());
+    assert!(builder("").contains("address: 127.0.0.1:4010, or_free_port: true"), "{}", builder(""));
+    for line in ["--address 127.0.0.1:4010", "--address 127.0.0.1:0"] {
+        assert!(builder(line).contains("or_free_port: false"), "{line}");
+    }
 }
