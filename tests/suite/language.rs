@@ -55,6 +55,13 @@ const AREAS: &[Area] = &[
         limits: AIM,
     },
     Area {
+        name: "comments of the command line",
+        folders: &["crates/highlevel-cli"],
+        ending: "rs",
+        prose: figures::comments,
+        limits: AIM,
+    },
+    Area {
         name: "comments of the generator, the generated crate and the spec",
         folders: &["crates/highlevel-codegen", "crates/highlevel-wire", "spec"],
         ending: "rs",
@@ -78,6 +85,13 @@ const AREAS: &[Area] = &[
     Area {
         name: "string literals of the sandbox",
         folders: &["crates/highlevel-sandbox/src"],
+        ending: "rs",
+        prose: figures::literals,
+        limits: AIM,
+    },
+    Area {
+        name: "string literals of the command line",
+        folders: &["crates/highlevel-cli/src"],
         ending: "rs",
         prose: figures::literals,
         limits: AIM,

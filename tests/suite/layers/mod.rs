@@ -161,3 +161,22 @@ const POSTGRES: Structure = Structure {
 fn highlevel_postgres_has_its_layers() {
     check("highlevel-postgres", &POSTGRES);
 }
+
+/// The structure of the crate `highlevel-cli`, which is a program without a library.
+const CLI: Structure = Structure {
+    layers: &[
+        &["program"],
+        &["send", "find"],
+        &["recipient", "saved"],
+        &["access"],
+        &["failure", "output"],
+        &["exit", "interrupt", "text", "values"],
+    ],
+    restricted: &[],
+    circles: &[],
+};
+
+#[test]
+fn highlevel_cli_has_its_layers() {
+    check("highlevel-cli", &CLI);
+}

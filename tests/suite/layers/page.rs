@@ -1,6 +1,6 @@
 //! ARCHITECTURE.md, compared with the tables of the layers and with the files of the workspace.
 
-use super::{HIGHLEVEL, POSTGRES, SANDBOX};
+use super::{CLI, HIGHLEVEL, POSTGRES, SANDBOX};
 use crate::metadata::root;
 
 fn page() -> String {
@@ -21,7 +21,7 @@ fn blocks(page: &str) -> Vec<Vec<Vec<&str>>> {
 #[test]
 fn the_page_lists_the_layers() {
     let page = page();
-    let expected: Vec<Vec<Vec<&str>>> = [HIGHLEVEL, SANDBOX, POSTGRES]
+    let expected: Vec<Vec<Vec<&str>>> = [HIGHLEVEL, SANDBOX, POSTGRES, CLI]
         .iter()
         .map(|structure| structure.layers.iter().map(|layer| layer.to_vec()).collect())
         .collect();
@@ -31,8 +31,8 @@ fn the_page_lists_the_layers() {
 /// The paths in the page are relative to the root, to `crates`, or to the source of a crate that has layers in the page.
 #[test]
 fn the_page_names_existing_files() {
-    let sources =
-        ["highlevel", "highlevel-sandbox", "highlevel-postgres"].map(|it| format!("crates/{it}/src"));
+    let sources = ["highlevel", "highlevel-sandbox", "highlevel-postgres", "highlevel-cli"]
+        .map(|it| format!("crates/{it}/src"));
     let folders: Vec<&str> = ["", "crates"].into_iter().chain(sources.iter().map(String::as_str)).collect();
     let page = page();
     let is_path = |text: &&str| {

@@ -38,7 +38,9 @@ type Graph = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Returns a message for each violation, with the two modules and the item.
 pub(super) fn violations(sources: &Sources, structure: &Structure) -> Vec<String> {
-    let modules = read_modules(sources, "lib.rs");
+    // A program without a library has its modules in `main.rs`.
+    let root = if sources.contains_key("lib.rs") { "lib.rs" } else { "main.rs" };
+    let modules = read_modules(sources, root);
     let uses = uses(&modules);
     let mut found = unlisted(&modules, structure);
     found.extend(upward(&modules, &uses, structure));
