@@ -16,7 +16,7 @@ const SOURCE: &str = "crates/highlevel-wire/src/generated.rs";
 
 /// Builds the generated code and updates the committed source and the snapshots.
 pub(crate) fn update() -> Result<(), String> {
-    if !run("always", &["--package", "highlevel-tests"])? {
+    if !run(&[&GENERATED[..], &OUTCOMES].concat(), "always", &["--package", "highlevel-tests"])? {
         return Err("the files were not updated, see the messages above".to_owned());
     }
     remove_leftovers()?;
@@ -29,11 +29,11 @@ pub(crate) fn update() -> Result<(), String> {
     Ok(())
 }
 
-/// Builds the generated code and compares it with the committed source and the snapshots.
+/// Builds the generated code and compares it with the committed source and the snapshots of the generated code.
 pub(crate) fn check() -> Result<(), String> {
     // With the features of the whole workspace, so that the artefacts of `cargo test --workspace` are reused.
-    if run("no", &["--workspace"])? {
-        println!("codegen: the committed source and the snapshots are up to date");
+    if run(&GENERATED, "no", &["--workspace"])? {
+        println!("codegen: the committed source and its snapshots are up to date");
         Ok(())
     } else {
         Err("the committed files differ from the generated code; run `cargo xtask codegen`, review the diff and commit it"
@@ -41,25 +41,29 @@ pub(crate) fn check() -> Result<(), String> {
     }
 }
 
-/// The tests that compare with the committed source and the snapshots.
-const TESTS: [&str; 8] = [
+/// The tests that compare the committed source and the snapshots of what is generated.
+const GENERATED: [&str; 5] = [
     "snapshots::outline",
     "snapshots::normalised_spec",
     "snapshots::generated_source",
     "requests::requests",
     "webhook_events::events",
+];
+
+/// The tests that compare the outcomes under all faults. They take minutes, so `--check` leaves them to `cargo test`.
+const OUTCOMES: [&str; 3] = [
     "faults::matrix::no_fault_delivers_twice_and_every_outcome_is_correct",
     "find::matrix::results_agree_with_the_ledger_under_all_faults",
     "faults::evidence::requests_that_the_server_read_are_reported_as_written",
 ];
 
 /// Runs these tests. Returns `false` if one failed.
-fn run(insta_update: &str, packages: &[&str]) -> Result<bool, String> {
+fn run(tests: &[&str], insta_update: &str, packages: &[&str]) -> Result<bool, String> {
     let test = [&["test", "--quiet", "--test", "suite"], packages].concat();
     let list = cargo::command()
         .args(&test)
         .args(["--", "--list", "--exact"])
-        .args(TESTS)
+        .args(tests)
         .current_dir(root())
         .stderr(Stdio::inherit())
         .output()
@@ -68,16 +72,16 @@ fn run(insta_update: &str, packages: &[&str]) -> Result<bool, String> {
         return Err("the tests do not build, see the messages above".to_owned());
     }
     let found = String::from_utf8_lossy(&list.stdout).lines().filter(|line| line.ends_with(": test")).count();
-    if found != TESTS.len() {
+    if found != tests.len() {
         return Err(format!(
             "only {found} of the {} tests that compare committed files exist; correct their names in xtask/src/codegen.rs",
-            TESTS.len()
+            tests.len()
         ));
     }
     let status = cargo::command()
         .args(&test)
         .args(["--", "--exact"])
-        .args(TESTS)
+        .args(tests)
         .env("INSTA_UPDATE", insta_update)
         // A backtrace would bury the diff of a snapshot.
         .env("RUST_BACKTRACE", "0")

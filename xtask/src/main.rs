@@ -13,7 +13,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   codegen           regenerate from spec/openapi.yaml and update the committed source and the snapshots
-  codegen --check   fail with a diff if one of them is not up to date
+  codegen --check   fail with a diff if generated code or a snapshot of it is not up to date
   drift FILE…       compare the spec with OpenAPI files of the vendor; fail unless spec/drift.yaml lists the differences
   bench [--quick]   compare the SDK with reqwest, ghl-sdk and the JavaScript SDK; --quick takes seconds
 ";
