@@ -2,13 +2,14 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Request, Response, StatusCode};
 
 use crate::seal::Seal;
 
@@ -20,7 +21,21 @@ use crate::seal::Seal;
 pub struct RequestContext {
     shared: Arc<Shared>,
     pub(crate) moves_headers: bool,
+    pub(crate) exchange: Option<Arc<dyn HttpExchange>>,
 }
+
+/// A service that executes requests instead of the HTTP client, with their tracked bodies.
+///
+/// The request is reported as written as soon as its body is read, and as not written if it is dropped unread. The body can
+/// neither be cloned nor read twice.
+pub trait HttpExchange: fmt::Debug + Send + Sync {
+    /// Executes a request. `content` is a copy of the body, if it is in memory: reading it does not start the request.
+    fn execute(&self, request: Request, content: Option<Bytes>) -> ExchangeFuture;
+}
+
+/// The response of an [`HttpExchange`]. If the error is a [`reqwest::Error`], it is classified as one of the HTTP client.
+pub type ExchangeFuture =
+    Pin<Box<dyn Future<Output = Result<Response, Box<dyn StdError + Send + Sync>>> + Send>>;
 
 #[derive(Debug)]
 struct Shared {
@@ -133,7 +148,14 @@ impl RequestContext {
             is_refused: AtomicBool::new(false),
             response: Mutex::default(),
         };
-        Self { shared: Arc::new(shared), moves_headers: false }
+        Self { shared: Arc::new(shared), moves_headers: false, exchange: None }
+    }
+
+    /// Executes the request with a service instead of the HTTP client.
+    #[must_use]
+    pub fn through(mut self, exchange: Arc<dyn HttpExchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
     }
 
     /// Moves the headers of the response to [`RequestContext::take`] instead of copying them there: the result of the

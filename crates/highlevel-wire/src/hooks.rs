@@ -11,7 +11,7 @@ use http_body::{Frame, SizeHint};
 use progenitor_client::{ClientInfo, Error, ResponseValue};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use reqwest::multipart::Form;
-use reqwest::{Body, Method, Request, RequestBuilder, Response, Url, Version};
+use reqwest::{Body, Method, Request, RequestBuilder, Response, Version};
 use serde::de::DeserializeOwned;
 
 use crate::context::{End, RawResponse, RequestContext};
@@ -39,7 +39,7 @@ impl Client {
         let context = self.inner();
         let sleep = pin!(tokio::time::sleep(context.settings().timeout));
         let mut timer = Timer::new(context.settings().timeout, sleep);
-        let Started { mut response, url } = self.start(request, &mut timer).await?;
+        let Started { mut response, redirected } = self.start(request, &mut timer).await?;
         let (body, end) = read(&mut response, context.settings().body_limit, &mut timer).await;
         let headers = std::mem::take(response.headers_mut());
         let received = BufferedResponse {
@@ -48,7 +48,6 @@ impl Client {
             headers: if context.moves_headers { HeaderMap::new() } else { headers.clone() },
             body: body.clone(),
         };
-        let redirected = *response.url() != url;
         context.record(RawResponse { status: response.status(), headers, redirected, body, end });
         Ok(received)
     }
@@ -57,8 +56,8 @@ impl Client {
 /// A response whose body has not been read.
 struct Started {
     response: Response,
-    /// The URL of the request.
-    url: Url,
+    /// The HTTP client has followed a redirect.
+    redirected: bool,
 }
 
 impl Client {
@@ -66,11 +65,12 @@ impl Client {
     async fn start(&self, mut request: Request, timer: &mut Timer<'_>) -> reqwest::Result<Started> {
         let context = self.inner();
         let body = request.body_mut().take();
+        let content = self.content(body.as_ref());
         *request.body_mut() = Some(Body::wrap(TrackedBody { body, context: context.clone() }));
         // However this future ends, nothing is written afterwards that was not written before.
         let _seal = SealOnDrop(context);
         let url = request.url().clone();
-        let response = timer.run(self.client().execute(request), || context.seal()).await;
+        let response = timer.run(self.execute(request, content), || context.seal()).await;
         let response = match response {
             Ok(response) => response?,
             Err(timed_out) => fail(timed_out.into()).await?,
@@ -79,7 +79,26 @@ impl Client {
             // Any bytes are a response of HTTP/0.9, and a successful one.
             fail(io::Error::new(io::ErrorKind::InvalidData, "the response is not HTTP/1.1")).await?;
         }
-        Ok(Started { response, url })
+        // The response of a service has no URL.
+        let redirected = context.exchange.is_none() && *response.url() != url;
+        Ok(Started { response, redirected })
+    }
+
+    /// Returns a copy of a body for the service that executes the request, if there is one.
+    fn content(&self, body: Option<&Body>) -> Option<Bytes> {
+        self.inner().exchange.as_ref()?;
+        Bytes::copy_from_slice(body.map_or(Some(&[][..]), Body::as_bytes)?).into()
+    }
+
+    async fn execute(&self, request: Request, content: Option<Bytes>) -> reqwest::Result<Response> {
+        let Some(exchange) = &self.inner().exchange else { return self.client().execute(request).await };
+        match exchange.execute(request, content).await {
+            Ok(response) => Ok(response),
+            Err(error) => match error.downcast::<reqwest::Error>() {
+                Ok(error) => Err(*error),
+                Err(error) => fail(io::Error::other(error)).await,
+            },
+        }
     }
 }
 
@@ -181,8 +200,8 @@ impl Client {
         let context = self.inner();
         let sleep = pin!(tokio::time::sleep(context.settings().timeout));
         let mut timer = Timer::new(context.settings().timeout, sleep);
-        let Started { mut response, url } = self.start(request, &mut timer).await?;
-        let (status, redirected) = (response.status(), *response.url() != url);
+        let Started { mut response, redirected } = self.start(request, &mut timer).await?;
+        let status = response.status();
         let is_file = status.is_success() && !redirected;
         let (body, end) = if is_file {
             (Bytes::new(), End::Complete)

@@ -22,7 +22,10 @@ mod seal;
 mod timer;
 mod timestamp;
 
-pub use context::{End, Gate, MayBegin, RawResponse, RequestContext, RequestSettings, RequestTrace};
+pub use context::{
+    End, ExchangeFuture, Gate, HttpExchange, MayBegin, RawResponse, RequestContext, RequestSettings,
+    RequestTrace,
+};
 pub use download::Download;
 pub use generated::{Client, types};
 pub use progenitor_client::{ClientInfo, Error, ResponseValue};

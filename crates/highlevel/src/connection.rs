@@ -1,6 +1,7 @@
 //! The state that all clients of one builder share: transport, base URL, limits.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use highlevel_wire::{BaseUrl, Gate, RequestContext, RequestSettings};
@@ -8,9 +9,10 @@ use http::HeaderValue;
 
 use crate::Result;
 use crate::limit::{Expiry, RateLimiter};
+use crate::middleware::{RequestExchange, RequestInfo};
 use crate::recent::RecentRequests;
 use crate::retry::{RetryPolicy, SharedBudget};
-use crate::transport::{Origin, Settled, Slot, Transport};
+use crate::transport::{HttpClient, Origin, Settled, Slot, Transport};
 
 /// The largest response body that is read, in bytes.
 pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
@@ -28,6 +30,8 @@ pub(crate) struct ApiConnection {
     pub(crate) budget: Arc<SharedBudget>,
     pub(crate) settled: Arc<Settled>,
     pub(crate) recent: Arc<RecentRequests>,
+    /// The number of calls.
+    pub(crate) calls: Arc<AtomicU64>,
     /// The options of the builder; each client can have others.
     pub(crate) options: Options,
 }
@@ -65,12 +69,26 @@ impl ApiConnection {
     }
 
     /// Returns the HTTP client of the current runtime, without a permit.
-    pub(crate) fn client(&self) -> Result<reqwest::Client> {
+    pub(crate) fn client(&self) -> Result<HttpClient> {
         self.transport.client(&self.origin)
     }
 
-    /// Returns the generated client for one request.
-    pub(crate) fn wire(&self, http: reqwest::Client, context: &RequestContext) -> highlevel_wire::Client {
-        highlevel_wire::Client::new_with_client(&self.base_url, http, context.clone())
+    /// Returns the generated client for one request. `info` describes the request to the layers of the transport.
+    pub(crate) fn wire(
+        &self,
+        http: &HttpClient,
+        context: &RequestContext,
+        info: RequestInfo,
+    ) -> highlevel_wire::Client {
+        let mut context = context.clone();
+        if let Some(service) = &http.service {
+            context = context.through(Arc::new(RequestExchange::new(service.clone(), info)));
+        }
+        highlevel_wire::Client::new_with_client(&self.base_url, http.http.clone(), context)
+    }
+
+    /// Returns a number for the attempts of one call.
+    pub(crate) fn number_call(&self) -> u64 {
+        self.calls.fetch_add(1, Ordering::Relaxed)
     }
 }

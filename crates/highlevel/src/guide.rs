@@ -20,6 +20,10 @@ pub mod bridge {}
 #[doc = include_str!("../guide/delivery.md")]
 pub mod delivery {}
 
+/// Tests of programs that use this crate: outcomes without a network.
+#[doc = include_str!("../guide/testing.md")]
+pub mod testing {}
+
 /// Webhooks: servers, deduplication, keys and tests.
 #[doc = include_str!("../guide/webhooks.md")]
 pub mod webhooks {}

@@ -82,11 +82,11 @@
 //! | `axum` | | `webhook::axum`, an extractor and a layer |
 //! | `rsa` | | `webhook::RsaPublicKey`, for the legacy RSA signature |
 //! | `schemars` | | `JsonSchema` for the types of requests, responses and webhooks |
-//! | `testing` | | `webhook::testing` to sign events in tests, and conformance suites for custom stores, limiters and deduplicators |
+//! | `testing` | | `testing`, a transport that produces any outcome; `webhook::testing` to sign events; and conformance suites for custom stores, limiters and deduplicators |
 //!
 //! # Guides
 //!
-//! Delivery, authentication, webhooks, a bridge to a phone system and the blocking client each have a guide: see the module
+//! Delivery, authentication, webhooks, tests, a bridge to a phone system and the blocking client each have a guide: see the module
 //! `guide` of the documentation, or `docs/` in the repository.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -116,6 +116,7 @@ pub mod limit;
 mod listing;
 mod mention;
 mod messages;
+pub mod middleware;
 mod operations;
 mod panics;
 mod path;
@@ -128,6 +129,8 @@ mod redact;
 mod request;
 mod retry;
 mod search;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 mod token;
 mod transport;

@@ -16,7 +16,7 @@ use self::source::read_sources;
 /// The structure of the crate `highlevel`.
 const HIGHLEVEL: Structure = Structure {
     layers: &[
-        &["blocking"],
+        &["blocking", "testing"],
         // Reads back whether the message of a request exists.
         &["find"],
         // The API: constructors and typed operations.
@@ -28,6 +28,7 @@ const HIGHLEVEL: Structure = Structure {
         &["executor"],
         &["connection"],
         &["limit", "retry", "token", "transport", "redact"],
+        &["middleware"],
         &["unauthorized", "classify"],
         &["webhook", "validate", "path"],
         &["receipt", "listing"],

@@ -15,6 +15,7 @@ use crate::classify::{
 };
 use crate::connection::ApiConnection;
 use crate::headers::retry_after;
+use crate::middleware::RequestInfo;
 use crate::redact::redact;
 use crate::token::{Bearer, is_same};
 use crate::unauthorized::{Cause, Unauthorized};
@@ -88,7 +89,8 @@ impl OAuth {
         // After the wait for a slot: idle connections may have been closed during it.
         self.connection.settled.settle().await;
         let context = self.connection.context(authorization, timeout, gate).moving_headers();
-        let wire = self.connection.wire(slot.http.clone(), &context);
+        let info = RequestInfo::new(request.name(), 1, self.connection.number_call());
+        let wire = self.connection.wire(&slot.http, &context, info);
         let result = wire.form(request.path(), &self.fields(request)).await;
         let trace = context.take();
         match trace.response {

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use secrecy::SecretString;
+use tower_layer::Layer;
+use tower_service::Service;
 
 use super::Client;
 use crate::connection::{ApiConnection, Options};
 use crate::limit::{LocalRateLimiter, RateLimiter};
+use crate::middleware::{BoxError, HttpService, RequestBody, ResponseBody};
 use crate::retry::{RetryPolicy, SharedBudget};
 use crate::token::{Bearer, TokenSource, Tokens};
 use crate::transport::{Origin, Tls, Transport, TransportBuilder, address};
@@ -182,6 +185,23 @@ impl ClientBuilder {
         self
     }
 
+    /// As [`TransportBuilder::layer`]: adds a layer below the client, for example a recorder. A client with a layer has separate
+    /// connections; build a [`Transport`] to share them.
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HttpService> + Send + Sync + 'static,
+        L::Service: Service<http::Request<RequestBody>, Response = http::Response<ResponseBody>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        <L::Service as Service<http::Request<RequestBody>>>::Error: Into<BoxError>,
+        <L::Service as Service<http::Request<RequestBody>>>::Future: Send,
+    {
+        self.http = self.http.layer(layer);
+        self
+    }
+
     /// Uses the connections of a transport. Defaults to one that all clients of the process with the same connect timeout,
     /// idle timeout, bound of connections and TLS share.
     pub fn transport(mut self, transport: &Transport) -> Self {
@@ -255,6 +275,7 @@ impl ClientBuilder {
             budget: Arc::new(SharedBudget::default()),
             settled: Arc::default(),
             recent: Arc::default(),
+            calls: Arc::default(),
             options: Options {
                 attempt: self.attempt_timeout.unwrap_or(ATTEMPT_TIMEOUT),
                 call: self.call_timeout.unwrap_or(CALL_TIMEOUT),

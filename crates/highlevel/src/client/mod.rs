@@ -12,6 +12,7 @@ pub use self::builder::ClientBuilder;
 use crate::connection::{ApiConnection, Options};
 use crate::executor::{Executor, Operation};
 use crate::limit::Expiry;
+use crate::middleware::RequestInfo;
 use crate::recent::RecentRequests;
 use crate::retry::RetryPolicy;
 use crate::time::{MAX_DURATION, now};
@@ -93,7 +94,8 @@ impl Client {
             bearer.authorization.clone().map_err(|what| Error::invalid_token("wire", what))?;
         let connection = &self.executor.connection;
         let context = connection.context(Some(authorization), self.options.attempt, None);
-        Ok((connection.wire(connection.client()?, &context), context))
+        let info = RequestInfo::new("wire", 1, connection.number_call());
+        Ok((connection.wire(&connection.client()?, &context, info), context))
     }
 
     /// Creates a client of one location from what it shares with others and its own tokens.

@@ -14,9 +14,10 @@ use super::prepare::Ready;
 use crate::Receipt;
 use crate::headers::RateLimitHeaders;
 use crate::limit::{Expiry, Permit, RateLimited};
+use crate::middleware::RequestInfo;
 use crate::time::now;
 use crate::token::Bearer;
-use crate::transport::ClockReading;
+use crate::transport::{ClockReading, HttpClient};
 
 type AttemptOutcome<T> = Result<Receipt<T>, FailedAttempt>;
 
@@ -79,7 +80,7 @@ impl<O: Operation> Execution<'_, O> {
 
     async fn send(
         &mut self,
-        http: &reqwest::Client,
+        http: &HttpClient,
         gate: Gate,
         authorization: HeaderValue,
         timeout: Duration,
@@ -88,7 +89,8 @@ impl<O: Operation> Execution<'_, O> {
         connection.settled.settle().await;
         let sent_at = ClockReading::now();
         let context = connection.context(Some(authorization), timeout, Some(gate)).moving_headers();
-        let wire = connection.wire(http.clone(), &context);
+        let info = RequestInfo::new(O::NAME, self.log.attempts, self.call);
+        let wire = connection.wire(http, &context, info);
         self.log.current = Some(context.clone());
         let result = self.operation.send(&wire).await;
         self.log.current = None;

@@ -32,6 +32,8 @@ pub(super) struct Execution<'a, O: Operation> {
     pub(super) executor: &'a Executor,
     pub(super) options: &'a Options,
     pub(super) operation: &'a O,
+    /// The number of this call.
+    pub(super) call: u64,
     pub(super) deadline: Instant,
     pub(super) progress: RetryCounts,
     /// The start of the attempt that may have been done, otherwise of the last one.
@@ -66,6 +68,7 @@ impl<'a, O: Operation> Execution<'a, O> {
             executor,
             options,
             operation,
+            call: executor.connection.number_call(),
             deadline: now() + options.call.min(MAX_DURATION),
             progress: RetryCounts::default(),
             attempted: None,

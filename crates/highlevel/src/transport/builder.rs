@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tower_layer::Layer;
+use tower_service::Service;
 
 use super::pool::Transport;
-use super::settings::{Configure, TransportSettings};
+use super::settings::{Customization, TransportSettings};
 use super::tls::Tls;
 use super::{connect, shared, tls};
+use crate::middleware::{BoxError, HttpService, RequestBody, ResponseBody};
 use crate::{Error, Result};
 
 impl Transport {
@@ -29,7 +32,7 @@ pub struct TransportBuilder {
     http1_only: bool,
     tls: Option<Tls>,
     root_certificates: Vec<u8>,
-    configure: Option<Arc<Configure>>,
+    customization: Customization,
 }
 
 impl TransportBuilder {
@@ -100,7 +103,27 @@ impl TransportBuilder {
         mut self,
         configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
     ) -> Self {
-        self.configure = Some(Arc::new(configure));
+        self.customization.configure = Some(Arc::new(configure));
+        self
+    }
+
+    /// Adds a layer below the client and above its connections, for example a recorder or a cache; see
+    /// [`middleware`](crate::middleware). The layer that is added last is the outermost.
+    ///
+    /// It is called once for each runtime and host.
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HttpService> + Send + Sync + 'static,
+        L::Service: Service<http::Request<RequestBody>, Response = http::Response<ResponseBody>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        <L::Service as Service<http::Request<RequestBody>>>::Error: Into<BoxError>,
+        <L::Service as Service<http::Request<RequestBody>>>::Future: Send,
+    {
+        let apply = move |below| HttpService::new(layer.layer(below));
+        self.customization.layers.push(Arc::new(apply));
         self
     }
 
@@ -111,16 +134,17 @@ impl TransportBuilder {
     /// Returns [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if no connection is allowed, or if a chosen
     /// implementation of TLS was not compiled in.
     pub fn build(self) -> Result<Transport> {
-        let (settings, configure) = self.settings()?;
-        Ok(Transport::new(settings, configure))
+        let (settings, customization) = self.settings()?;
+        Ok(Transport::new(settings, customization))
     }
 
     /// Returns a transport that is shared among all that have the same settings.
     pub(crate) fn build_shared(self) -> Result<Transport> {
-        let (settings, configure) = self.settings()?;
-        match configure {
-            None => Ok(shared::transport(settings)),
-            Some(_) => Ok(Transport::new(settings, configure)),
+        let (settings, customization) = self.settings()?;
+        if customization.is_empty() {
+            Ok(shared::transport(settings))
+        } else {
+            Ok(Transport::new(settings, customization))
         }
     }
 
@@ -132,14 +156,15 @@ impl TransportBuilder {
             (self.max_connections.is_some(), "max_connections"),
             (self.http1_only, "http1_only"),
             (self.tls.is_some(), "tls"),
-            (self.configure.is_some(), "http_client"),
+            (self.customization.configure.is_some(), "http_client"),
+            (!self.customization.layers.is_empty(), "layer"),
             (!self.root_certificates.is_empty(), "root_certificates_pem"),
         ]
         .into_iter()
         .find_map(|(is_set, name)| is_set.then_some(name))
     }
 
-    fn settings(self) -> Result<(TransportSettings, Option<Arc<Configure>>)> {
+    fn settings(self) -> Result<(TransportSettings, Customization)> {
         if self.max_connections == Some(0) {
             return Err(Error::configuration(
                 "no connection is allowed: `.max_connections(…)` is at least 1",
@@ -154,7 +179,7 @@ impl TransportBuilder {
             tls: tls::choose(self.tls)?,
             root_certificates: self.root_certificates,
         };
-        Ok((settings, self.configure))
+        Ok((settings, self.customization))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::classify::TransportError;
 pub(crate) fn classify_error(error: &reqwest::Error) -> TransportError {
     if is_about_a_certificate(error) {
         TransportError::Certificate
-    } else if error.is_connect() {
+    } else if error.is_connect() || is_connection_refused(error) {
         TransportError::Connect
     } else if is_refused_stream(error) {
         TransportError::RefusedStream
@@ -28,6 +28,13 @@ fn is_about_a_certificate(error: &reqwest::Error) -> bool {
         let _ = error;
         false
     };
+}
+
+/// Returns `true` if no connection was made, as a layer reports it.
+fn is_connection_refused(error: &reqwest::Error) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
 }
 
 /// Returns `true` if the server reset the HTTP/2 stream with `REFUSED_STREAM`. A server may do so only if it has not processed

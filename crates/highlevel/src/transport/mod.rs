@@ -15,7 +15,7 @@ mod tls;
 pub use self::builder::TransportBuilder;
 pub(crate) use self::error::classify_error;
 pub(crate) use self::origin::Origin;
-pub(crate) use self::pool::Slot;
 pub use self::pool::Transport;
+pub(crate) use self::pool::{HttpClient, Slot};
 pub(crate) use self::settle::{ClockReading, Settled};
 pub use self::tls::Tls;

@@ -10,8 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::http_client;
 use super::origin::Origin;
-use super::settings::{Configure, TransportSettings};
+use super::settings::{Customization, TransportSettings};
 use super::tls::TlsSettings;
+use crate::middleware::HttpService;
 use crate::{Error, Result};
 
 /// The number of clients that are stored before a runtime uses them.
@@ -43,7 +44,7 @@ pub struct Transport {
 
 pub(super) struct Inner {
     settings: TransportSettings,
-    configure: Option<Arc<Configure>>,
+    customization: Customization,
     tls: TlsSettings,
     pools: Mutex<Pools>,
 }
@@ -51,22 +52,30 @@ pub(super) struct Inner {
 #[derive(Default)]
 struct Pools {
     /// Clients that were built to validate the settings, for the first runtime that sends to their origin.
-    spare: HashMap<Arc<str>, reqwest::Client>,
+    spare: HashMap<Arc<str>, HttpClient>,
     of_runtimes: HashMap<(Id, Arc<str>), Pool>,
 }
 
 /// The connections of one runtime to one origin.
 struct Pool {
-    http: reqwest::Client,
+    http: HttpClient,
     slots: Arc<Semaphore>,
     generation: u64,
     /// Ends the task that watches the runtime when this pool is dropped.
     _watch: oneshot::Sender<()>,
 }
 
+/// The HTTP client of an origin.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpClient {
+    pub(crate) http: reqwest::Client,
+    /// The layers above the client, if there are any.
+    pub(crate) service: Option<HttpService>,
+}
+
 /// A permit to use one connection, with the client that has it.
 pub(crate) struct Slot {
-    pub(crate) http: reqwest::Client,
+    pub(crate) http: HttpClient,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -90,7 +99,7 @@ impl Transport {
     }
 
     /// Returns the client of the current runtime for an origin, without a slot.
-    pub(crate) fn client(&self, origin: &Origin) -> Result<reqwest::Client> {
+    pub(crate) fn client(&self, origin: &Origin) -> Result<HttpClient> {
         Ok(self.pool(origin)?.0)
     }
 
@@ -104,7 +113,7 @@ impl Transport {
     }
 
     /// Returns the pool of the current runtime, which is created if there is none.
-    fn pool(&self, origin: &Origin) -> Result<(reqwest::Client, Arc<Semaphore>)> {
+    fn pool(&self, origin: &Origin) -> Result<(HttpClient, Arc<Semaphore>)> {
         let runtime = Handle::try_current().map_err(|error| {
             Error::configuration(
                 "requests need a tokio runtime: call this inside one, or use `highlevel::blocking`",
@@ -126,9 +135,9 @@ impl Transport {
         Ok(self.inner.insert(&runtime, key, http))
     }
 
-    pub(super) fn new(settings: TransportSettings, configure: Option<Arc<Configure>>) -> Self {
+    pub(super) fn new(settings: TransportSettings, customization: Customization) -> Self {
         let tls = TlsSettings::new(settings.tls, &settings.root_certificates);
-        Self { inner: Arc::new(Inner { settings, configure, tls, pools: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { settings, customization, tls, pools: Mutex::default() }) }
     }
 }
 
@@ -146,8 +155,14 @@ impl fmt::Debug for Transport {
 }
 
 impl Inner {
-    fn build(&self, origin: &Origin) -> Result<reqwest::Client> {
-        http_client::build(origin, &self.settings, &self.tls, self.configure.as_deref())
+    fn build(&self, origin: &Origin) -> Result<HttpClient> {
+        let Customization { configure, layers } = &self.customization;
+        let http = http_client::build(origin, &self.settings, &self.tls, configure.as_deref())?;
+        let service = (!layers.is_empty()).then(|| {
+            let connections = HttpService::of_connections(http.clone());
+            layers.iter().fold(connections, |below, apply| apply(below))
+        });
+        Ok(HttpClient { http, service })
     }
 
     fn pools(&self) -> MutexGuard<'_, Pools> {
@@ -159,8 +174,8 @@ impl Inner {
         self: &Arc<Self>,
         runtime: &Handle,
         key: (Id, Arc<str>),
-        http: reqwest::Client,
-    ) -> (reqwest::Client, Arc<Semaphore>) {
+        http: HttpClient,
+    ) -> (HttpClient, Arc<Semaphore>) {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
         let (watch, dropped) = oneshot::channel();

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::pool::{Inner, Transport};
-use super::settings::TransportSettings;
+use super::settings::{Customization, TransportSettings};
 
 /// The variables from which reqwest reads proxies when a transport is built: programs may change them in between.
 const PROXY_VARIABLES: [&str; 9] = [
@@ -33,7 +33,7 @@ pub(super) fn transport(settings: TransportSettings) -> Transport {
         return Transport { inner };
     }
     shared.retain(|(_, inner)| inner.strong_count() > 0);
-    let transport = Transport::new(key.0.clone(), None);
+    let transport = Transport::new(key.0.clone(), Customization::default());
     shared.push((key, Arc::downgrade(&transport.inner)));
     transport
 }

@@ -12,6 +12,9 @@ mod errors;
 mod executor;
 mod find;
 mod limiter;
+mod middleware;
+#[cfg(feature = "testing")]
+mod mock;
 mod operations;
 mod reconcile;
 mod request;
