@@ -68,8 +68,8 @@ impl PermitHandler for RecordedUse {
     }
 }
 
-/// Each message is accepted once, and none fails. A 429 is accepted only if a request was late because the machine is
-/// busy. The test prints its duration and the shortest possible one.
+/// Each message is accepted once, none fails, and none is rejected for its rate, however long requests take on a busy
+/// machine. The test prints its duration and the shortest possible one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_messages_are_all_sent_and_none_is_rate_limited() {
     let runs = [
@@ -132,10 +132,8 @@ async fn run(window: BurstWindow, messages: usize) {
         // The limiter reads its clock shortly after this test does.
         assert!(apart + MARGIN / 2 >= INTERVAL + MARGIN, "{window:?}: 101 requests in {apart:?}");
     }
-    // A late request uses the permit of at most one other request.
-    let (rejected, late) = (sandbox.rate_limited() as u64, limiter.late());
-    assert!(rejected <= late, "{window:?}: {rejected} rejected, {late} late");
-    assert_eq!(started.len() as u64, messages as u64 + rejected, "{window:?}: no message was sent twice");
+    assert_eq!(sandbox.rate_limited(), 0, "{window:?}, {} late", limiter.late());
+    assert_eq!(started.len(), messages, "{window:?}: no message was sent twice");
 
     let periods = u32::try_from((messages - 1) / 100).expect("a small number");
     let shortest = periods * (INTERVAL + MARGIN);

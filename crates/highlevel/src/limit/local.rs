@@ -21,6 +21,10 @@ const RECHECK: Millis = 1_000;
 /// The limiter of one process.
 ///
 /// Defaults to the documented 100 requests in 10 seconds and 200,000 in a day per location, with a margin of 250 ms.
+/// A request counts until one interval after its response, because the server counts it at some time before, and for at least
+/// one interval and the margin. So no window of the server has more requests than the limit, however long they are on their way.
+/// A request without a response counts from when its permit is dropped, at the latest ten minutes after its start.
+///
 /// Permits are issued in FIFO order. What the server reports lowers the limits: a smaller limit, requests of other
 /// programs, a spent day. Nothing that it reports raises them.
 ///
@@ -68,7 +72,10 @@ impl LocalRateLimiter {
         Self::build(Limits { burst, interval: millis(interval), daily, ..Limits::default() })
     }
 
-    /// Sets the time that is added to the interval for the way to the server. Defaults to 250 ms.
+    /// Sets the time for which a request counts at least, in addition to the interval. Defaults to 250 ms.
+    ///
+    /// It allows for the clock of the server. With a longer margin, fewer requests are sent; responses that take less time than
+    /// the margin cost nothing.
     ///
     /// The returned limiter shares nothing with this one: set the margin before you clone it.
     #[must_use]
@@ -267,7 +274,7 @@ impl PermitHandler for Use {
 
     fn no_response(&self) {
         if let Some(request) = self.request.get().copied() {
-            self.update(|window, _| window.no_response(request));
+            self.update(|window, now| window.no_response(request, now));
         }
     }
 

@@ -31,6 +31,10 @@ pub type Acquire<'a> = Pin<Box<dyn Future<Output = Result<Permit, AcquireError>>
 ///
 /// [`LocalRateLimiter`] does so for one process. Programs on several machines that use the limits of one location can
 /// implement this trait with a shared store.
+///
+/// A request counts from when its permit is issued until one interval after its response: the server counts it at some time
+/// in between. One without a response counts from when its permit is dropped. A limiter whose processes may be killed counts
+/// it as ended after a time that is longer than any request takes.
 pub trait RateLimiter: Send + Sync {
     /// Waits for a permit to send one request of a location, in FIFO order. Dropping the future leaves the queue.
     ///

@@ -199,6 +199,37 @@ pub(super) async fn no_response(context: Context) -> CheckResult {
     })
 }
 
+/// A request may arrive at the server at any time before its response.
+pub(super) async fn slow_response(context: Context) -> CheckResult {
+    let interval = context.limits.interval;
+    let mut held = Vec::new();
+    let mut first = None;
+    for _ in 0..context.burst() {
+        let permit = context.permit(0, "a").await?;
+        let used = begin(&permit).ok_or("a new permit has expired")?;
+        first.get_or_insert(used);
+        held.push(permit);
+    }
+    tokio::time::sleep(interval * 3 / 2).await;
+    let none = context.none(0, "a", "requests count until their responses").await;
+    // On a slow machine, the limiter may assume that the responses are lost.
+    if first.is_some_and(|first| first.before.elapsed() > 4 * interval) {
+        return Ok(());
+    }
+    none?;
+    let responded = Instant::now();
+    for permit in &held {
+        permit.observe(&nothing(), None);
+    }
+    let next = context.send(0, "a", &nothing()).await?;
+    let apart = next.after - responded;
+    ensure(apart >= interval, || {
+        format!(
+            "requests should count until one interval after their responses, but one was started {apart:?} after them"
+        )
+    })
+}
+
 pub(super) async fn expires(context: Context) -> CheckResult {
     let permit = context.permit(0, "a").await?;
     let expiry = permit.expiry().ok_or("a permit should expire, but this one has no expiry")?;
@@ -220,6 +251,9 @@ pub(super) async fn used_late(context: Context) -> CheckResult {
     tokio::time::sleep(context.limits.interval * 3 / 2).await;
     // Expired ones are refused, which is fine.
     let mut used: Vec<UsedPermit> = held.iter().filter_map(begin).collect();
+    for permit in &held {
+        permit.observe(&nothing(), None);
+    }
     for _ in 0..context.burst() {
         used.push(context.send(0, "a", &nothing()).await?);
     }

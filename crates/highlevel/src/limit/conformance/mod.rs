@@ -30,7 +30,8 @@ pub use crate::conformance::{FailedCheck, Failures};
 /// Runs all checks on a limiter.
 ///
 /// `open` opens the limiter as another process would: for a database, on a separate connection. All that are opened
-/// share their limits. The checks use a location each, and measure time on the clock of the runtime: a limiter without a
+/// share their limits. A limiter that counts a request without a response as ended after a while must not do so within five
+/// intervals. The checks use a location each, and measure time on the clock of the runtime: a limiter without a
 /// store can be checked with tokio's paused clock. No check fails because the machine is slow.
 ///
 /// # Errors
@@ -77,6 +78,7 @@ const CHECKS: &[(&str, CheckFunction)] = &[
     ("cancel: leaves the queue", |context| Box::pin(checks::cancel(context))),
     ("permit: given back unused", |context| Box::pin(checks::give_back(context))),
     ("permit: used without a response", |context| Box::pin(checks::no_response(context))),
+    ("permit: counts until the response", |context| Box::pin(checks::slow_response(context))),
     ("permit: expires", |context| Box::pin(checks::expires(context))),
     ("permit: used late", |context| Box::pin(checks::used_late(context))),
     ("rejected: blocks", |context| Box::pin(checks::rejected(context))),

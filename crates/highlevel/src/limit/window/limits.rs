@@ -6,7 +6,7 @@ pub(in crate::limit) type Millis = u64;
 pub(super) const MINUTE: Millis = 60 * 1000;
 pub(super) const HOUR: Millis = 60 * MINUTE;
 pub(super) const DAY: Millis = 24 * HOUR;
-/// The longest interval that can be configured: times in the log are stored in 31 bits.
+/// The longest interval that can be configured: times in the log are stored in 32 bits, of which an interval takes 30.
 pub(super) const MAX_INTERVAL: u32 = 7 * 24 * 60 * 60 * 1000;
 
 /// The limits that are never exceeded.
@@ -16,7 +16,8 @@ pub(in crate::limit) struct Limits {
     pub(in crate::limit) burst: u32,
     /// The length of the interval.
     pub(in crate::limit) interval: u32,
-    /// The time that is added to each interval for the way to the server and for its clock.
+    /// The time for which a request counts at least, in addition to the interval: for its way to the server, and for the
+    /// server's clock. A request that takes longer counts until one interval after its response.
     pub(in crate::limit) margin: u32,
     /// Requests in a day, which starts with its first request.
     pub(in crate::limit) daily: u32,
@@ -40,7 +41,7 @@ impl Limits {
         }
     }
 
-    /// Returns the time between a request and the one `burst` places later.
+    /// Returns the time between a request and the one `burst` places later, if its response arrives within the margin.
     pub(super) fn period(&self) -> Millis {
         u64::from(self.interval) + u64::from(self.margin)
     }

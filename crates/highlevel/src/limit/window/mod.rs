@@ -4,9 +4,10 @@
 //! the server reports is shared with other programs: their use is estimated from the remaining requests that the server
 //! reports and the number of own requests that it has counted.
 //!
-//! Both are sliding logs: at any moment, fewer requests than the limit were started within the last interval plus a
-//! margin. That holds for a server that counts in a sliding window and for one that counts in fixed ones. All times are
-//! passed in, in milliseconds since a moment that is the same for the life of the value.
+//! Both are sliding logs. A request counts from its start until one interval after its response, because it arrives at the
+//! server at some time in between, and at least for one interval and the margin. So no window of the server has more requests
+//! than the limit, whether it counts in a sliding window or in fixed ones, and however long requests are on their way. All
+//! times are passed in, in milliseconds since a moment that is the same for the life of the value.
 
 mod day;
 mod limits;
@@ -73,7 +74,7 @@ impl Window {
         let configured = limits.clamped();
         Self {
             configured,
-            log: RequestLog::new(configured.burst as usize, now),
+            log: RequestLog::new(configured.burst as usize, configured.margin, now),
             started: 0,
             reserved: VecDeque::new(),
             blocked_until: 0,
@@ -132,13 +133,14 @@ impl Window {
         let at = self.log.push(started);
         self.started = self.started.wrapping_add(1);
         self.day.start(now);
-        let own = self.log.started_within(self.server.period(), now);
+        let own = self.log.counted(self.server.period(), now);
         Some(StartedRequest { at, own, number: self.started })
     }
 
     /// Notes that the response to a request does not arrive. The request counts as sent.
-    pub(super) fn no_response(&mut self, request: StartedRequest) {
-        if self.log.close(request.at) {
+    pub(super) fn no_response(&mut self, request: StartedRequest, now: Millis) {
+        self.expire(now);
+        if self.log.no_response(request.at, rounded_up(now)) {
             self.day.no_response();
         }
     }
@@ -152,7 +154,7 @@ impl Window {
         now: Millis,
     ) {
         self.expire(now);
-        self.log.close(request.at);
+        self.log.respond(request.at, rounded_up(now));
         self.first_response = Some(0);
         self.server.read_limit(request, headers);
         // A proxy may replace the remaining requests with its own: they are used only with a limit that they fit.
@@ -197,15 +199,13 @@ impl Window {
     /// Returns when the configured burst limit allows a request with `ahead` others ahead of it.
     fn configured_at(&self, ahead: u32, reserved: u32, now: Millis) -> Millis {
         let (burst, period) = (self.configured.burst, self.configured.period());
-        let started = self.log.started_within(period, now);
+        let counted = self.log.counted(period, now);
         // The requests ahead start in rounds of `burst`, a period apart; the rest is the place within the first round.
         let (rounds, place) = (u64::from(ahead / burst), ahead % burst);
-        let used = started.saturating_add(reserved).saturating_add(place);
+        let used = counted.saturating_add(reserved).saturating_add(place);
         let first = match used.checked_sub(burst) {
             None => now,
-            Some(index) if index < started => {
-                self.log.time(self.log.len() - (started - index) as usize) + period
-            }
+            Some(index) if index < counted => self.log.leaves_at(index, period, now),
             Some(_) => now + period,
         };
         first + rounds * period
@@ -214,8 +214,7 @@ impl Window {
     /// Returns when a request can start before any response has arrived. The limit of the server may be far lower than the
     /// configured one: a few requests are sent, and the others wait a moment for the first response.
     fn first_response_at(&self, ahead: u32, now: Millis) -> Millis {
-        let started = self.log.started_within(self.configured.period(), now);
-        let sent = started.saturating_add(self.reserved());
+        let sent = self.log.counted(self.configured.period(), now).saturating_add(self.reserved());
         match self.first_response {
             Some(until) if sent.saturating_add(ahead) >= FIRST_REQUESTS => until,
             None if ahead >= FIRST_REQUESTS => now + FIRST_RESPONSE,
@@ -245,4 +244,9 @@ impl Window {
         self.server.expire(now);
         self.day.expire(now);
     }
+}
+
+/// Returns a time that is not before the one that was rounded down to `now`.
+fn rounded_up(now: Millis) -> Millis {
+    now + 1
 }

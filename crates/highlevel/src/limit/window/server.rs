@@ -50,18 +50,17 @@ impl ServerLimit {
     ) -> Millis {
         let Some(burst) = self.burst else { return now };
         let period = self.period();
-        let started = log.started_within(period, now);
-        let oldest = log.len() - started as usize;
+        let counted = log.counted(period, now);
         let foreign = || self.foreign.iter().filter(move |_| counts_foreign);
         let others = foreign().fold(0_u32, |sum, (_, count)| sum.saturating_add(*count));
         let (rounds, place) = (u64::from(ahead / burst), ahead % burst);
-        let used = started.saturating_add(others).saturating_add(reserved).saturating_add(place);
+        let used = counted.saturating_add(others).saturating_add(reserved).saturating_add(place);
         let Some(need) = used.checked_sub(burst) else { return now + rounds * period };
         // The time at which `need + 1` requests have left the window: own requests and those of others in order of time.
         let mut left = 0_u32;
         let mut first = None;
         for (until, count) in foreign() {
-            let own = u32::try_from(log.older_than(period, *until) - oldest).unwrap_or(u32::MAX);
+            let own = log.left_by(*until, period, now);
             if own.saturating_add(left) > need {
                 break;
             }
@@ -72,7 +71,7 @@ impl ServerLimit {
             }
         }
         let first = first.unwrap_or_else(|| match need.saturating_sub(left) {
-            index if index < started => log.time(oldest + index as usize) + period,
+            index if index < counted => log.leaves_at(index, period, now),
             _ => now + period,
         });
         first.max(now) + rounds * period

@@ -69,6 +69,8 @@ struct Simulation {
     sent: Vec<Sent>,
     /// When own requests were started.
     started: Vec<Millis>,
+    /// When own requests arrived at the server.
+    arrived: Vec<Millis>,
     /// When the server accepted requests, those of others included.
     accepted: Vec<Millis>,
     rejected: u32,
@@ -94,6 +96,7 @@ impl Simulation {
             next_look: None,
             sent: Vec::new(),
             started: Vec::new(),
+            arrived: Vec::new(),
             accepted: Vec::new(),
             rejected: 0,
             responses: 0,
@@ -177,7 +180,7 @@ impl Simulation {
                             self.window.block(None, now);
                         }
                     }
-                    None => self.window.no_response(sent.request),
+                    None => self.window.no_response(sent.request, now),
                 }
                 self.responses += 1;
             }
@@ -208,6 +211,7 @@ impl Simulation {
     }
 
     fn reach(&mut self, number: usize, now: Millis) {
+        self.arrived.push(now);
         let day = self.accepted.len() as u64;
         let used = self.used(now);
         let is_accepted = used < self.setting.limit && day < self.setting.daily;
@@ -289,8 +293,17 @@ impl Simulation {
 
     /// Checks that no interval, wherever it starts, has more requests than the configured limit.
     fn assert_configured_limit(&self, context: &str) {
+        self.assert_apart(&self.started, &format!("{context}, started"));
+    }
+
+    /// Checks that no interval, wherever it starts, has more arrivals at the server than the configured limit.
+    fn assert_arrivals(&self, context: &str) {
+        self.assert_apart(&self.arrived, &format!("{context}, arrived"));
+    }
+
+    fn assert_apart(&self, times: &[Millis], context: &str) {
         let burst = self.setting.own.burst as usize;
-        for (first, later) in self.started.iter().zip(self.started.iter().skip(burst)) {
+        for (first, later) in times.iter().zip(times.iter().skip(burst)) {
             assert!(
                 later - first >= u64::from(self.setting.own.interval),
                 "{context}: {} requests between {first} and {later}: {:?}",
@@ -366,6 +379,30 @@ fn the_limit_of_a_correct_server_is_never_exceeded_without_other_programs() {
         started += simulation.started.len();
     }
     assert!(started > 10_000, "{started}");
+}
+
+/// Requests need up to three intervals to the server, so that they arrive together with later ones and in any order.
+#[test]
+fn no_window_of_the_server_has_more_arrivals_than_the_limit_whatever_the_delays() {
+    let mut late = 0;
+    for seed in 0..RUNS {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let setting = setting(&mut random);
+        let interval = Millis::from(setting.own.interval);
+        let setting = Setting {
+            limit: setting.own.burst.into(),
+            interval,
+            request_time: random.choice([interval / 2, interval, 3 * interval]).unwrap_or(interval),
+            ..setting
+        };
+        let simulation = Simulation::new(setting, seed).run();
+        simulation.assert_configured_limit(&format!("seed {seed}"));
+        simulation.assert_arrivals(&format!("seed {seed}"));
+        assert_eq!(simulation.rejected, 0, "seed {seed}: {:?}", simulation.setting);
+        assert_eq!(simulation.arrived.len(), simulation.started.len());
+        late += usize::from(simulation.arrived.len() > simulation.setting.own.burst as usize);
+    }
+    assert!(late > 100, "only {late} runs sent more than one burst");
 }
 
 /// The use by other programs is only known afterwards, so a few requests are rejected.

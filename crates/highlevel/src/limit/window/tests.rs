@@ -1,6 +1,7 @@
 //! The window with requests and responses at given times.
 
 use super::limits::{MAX_INTERVAL, MINUTE};
+use super::log::MAX_AWAITED;
 use super::*;
 
 /// The time after which a permit that waits for awaited responses is looked for again.
@@ -313,6 +314,90 @@ fn the_last_requests_of_a_day_wait_for_awaited_responses() {
     assert_eq!(expected(&mut window, 0, 1), Availability::DaySpent(50_001));
 }
 
+/// The server counts a request between its start and its response.
+#[test]
+fn a_request_counts_until_one_interval_after_its_response() {
+    struct Row {
+        name: &'static str,
+        ended: Millis,
+        is_response: bool,
+        next: Millis,
+    }
+    let row = |name, ended, is_response, next| Row { name, ended, is_response, next };
+    for Row { name, ended, is_response, next } in [
+        row("a fast response", 10, true, 10_250),
+        row("a response within the margin", 249, true, 10_250),
+        row("a slow response", 2_999, true, 13_000),
+        row("no response, after a moment", 9, false, 10_260),
+        row("no response", 2_999, false, 13_250),
+        row("never", u64::MAX, false, MAX_AWAITED + 10_250),
+    ] {
+        let mut window = window(Limits { burst: 1, ..Limits::default() });
+        let request = start(&mut window, 0);
+        let mut now = 0;
+        while let Availability::At(at) = expected(&mut window, 0, now)
+            && at > now
+        {
+            let earliest = window.availability(0, Estimate::Earliest, now);
+            assert!(matches!(earliest, Availability::At(at) if at <= next), "{name}: {earliest:?} at {now}");
+            if now < ended && ended <= at {
+                now = ended;
+                if is_response {
+                    window.observe(request, &nothing(), false, now);
+                } else {
+                    window.no_response(request, now);
+                }
+            } else {
+                now = at;
+            }
+        }
+        assert_eq!(now, next, "{name}");
+        assert!(window.log.is_empty(), "{name}");
+    }
+}
+
+/// Requests of the log and times at which they leave it, compared with a list of them.
+#[test]
+fn requests_leave_the_log_in_the_order_of_their_times() {
+    for seed in 0..300 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (margin, period) = (random.u32(0..40), 100);
+        let mut log = RequestLog::new(8, margin, 1_000);
+        // The start of each request, and the time from which it counts for one period.
+        let mut awaited: Vec<Millis> = Vec::new();
+        let mut ended: Vec<Millis> = Vec::new();
+        let mut now = 1_000;
+        for _ in 0..200 {
+            now += random.u64(0..10);
+            match random.u8(0..3) {
+                0 => awaited.push(log.push(now)),
+                1 if !awaited.is_empty() => {
+                    let started = awaited.remove(random.usize(..awaited.len()));
+                    let is_response = random.bool();
+                    let wait = if is_response { u64::from(margin) } else { 0 };
+                    ended.push(started.max(now - wait));
+                    let is_found =
+                        if is_response { log.respond(started, now) } else { log.no_response(started, now) };
+                    assert!(is_found, "seed {seed}");
+                }
+                _ => log.expire(period, now),
+            }
+            let earliest = awaited.iter().map(|started| (*started).max(now - u64::from(margin)));
+            let counting = ended.iter().copied().filter(|time| time + period > now);
+            let mut leave: Vec<Millis> = counting.chain(earliest).map(|time| time + period).collect();
+            leave.sort_unstable();
+            assert_eq!(log.counted(period, now) as usize, leave.len(), "seed {seed}");
+            assert_eq!(log.awaited() as usize, awaited.len(), "seed {seed}");
+            for (index, at) in (0..).zip(&leave) {
+                assert_eq!(log.leaves_at(index, period, now), *at, "seed {seed}, {index} at {now}");
+            }
+            let until = now + random.u64(0..150);
+            let left = leave.iter().filter(|at| **at <= until).count();
+            assert_eq!(log.left_by(until, period, now) as usize, left, "seed {seed}");
+        }
+    }
+}
+
 #[test]
 fn weeks_of_requests_do_not_overflow() {
     for interval in [10_000, MAX_INTERVAL] {
@@ -324,9 +409,11 @@ fn weeks_of_requests_do_not_overflow() {
             respond(&mut window, &nothing(), now);
         }
         assert!(now > u64::from(u32::MAX));
-        let oldest = now - window.configured.period();
-        assert!(window.log.time(0) > oldest && window.log.time(0) <= oldest + 5_000);
-        assert_eq!(window.log.time(window.log.len() - 1), now);
+        let period = window.configured.period();
+        let next = window.log.leaves_at(0, period, now);
+        assert!(next > now && next <= now + 5_000);
+        let last = window.log.counted(period, now) - 1;
+        assert_eq!(window.log.leaves_at(last, period, now), now + period);
     }
 }
 

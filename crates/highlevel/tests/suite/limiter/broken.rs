@@ -33,6 +33,8 @@ pub(super) enum Defect {
     NeverExpires,
     ExpiresAtOnce,
     CountsFromIssue,
+    CountsFromStart,
+    ForgetsResponded,
     IgnoresRejections,
     BlocksAll,
     IgnoresRetryAfter,
@@ -59,7 +61,7 @@ pub(super) struct Broken {
 
 #[derive(Default)]
 struct Location {
-    /// The start of each request, or the issue of each permit that is not used yet.
+    /// Each permit, and the time from which it counts for one interval: its response.
     used: Vec<(u64, Option<Instant>)>,
     next: u64,
     queue: VecDeque<u64>,
@@ -247,6 +249,14 @@ struct Use {
 }
 
 impl Use {
+    fn count_from_now(&self) {
+        let mut state = self.limiter.lock();
+        let used = &mut state.get_mut(&self.name).unwrap().used;
+        for (_, time) in used.iter_mut().filter(|(ticket, _)| *ticket == self.ticket) {
+            time.get_or_insert(now());
+        }
+    }
+
     fn give_back(&self) {
         let mut state = self.limiter.lock();
         state.get_mut(&self.name).unwrap().used.retain(|(ticket, _)| *ticket != self.ticket);
@@ -255,18 +265,18 @@ impl Use {
 
 impl PermitHandler for Use {
     fn begin(&self) -> bool {
-        let mut state = self.limiter.lock();
-        let used = &mut state.get_mut(&self.name).unwrap().used;
-        for (ticket, time) in used.iter_mut() {
-            if *ticket == self.ticket {
-                time.get_or_insert(now());
-            }
+        if self.limiter.is(Defect::CountsFromStart) {
+            self.count_from_now();
         }
         true
     }
 
     fn observe(&self, headers: &RateLimitHeaders, rate_limited: Option<RateLimited>) {
         let limiter = &self.limiter;
+        if limiter.is(Defect::ForgetsResponded) && self.name.starts_with("permit: counts") {
+            self.give_back();
+        }
+        self.count_from_now();
         let mut state = limiter.lock();
         let location = state.get_mut(&self.name).unwrap();
         let interval = limiter.limits.interval;
@@ -307,6 +317,7 @@ impl PermitHandler for Use {
         if self.limiter.is(Defect::GivesBackStarted) {
             self.give_back();
         }
+        self.count_from_now();
     }
 
     fn give_back(&self) {

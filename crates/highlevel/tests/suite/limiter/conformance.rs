@@ -49,6 +49,8 @@ const DEFECTS: &[(Defect, &str)] = &[
     (Defect::CancelledStayInTheQueue, "cancel: leaves the queue"),
     (Defect::KeepsUnused, "permit: given back unused"),
     (Defect::GivesBackStarted, "permit: used without a response"),
+    (Defect::CountsFromStart, "permit: counts until the response"),
+    (Defect::ForgetsResponded, "permit: counts until the response"),
     (Defect::NeverExpires, "permit: expires"),
     (Defect::ExpiresAtOnce, "permit: expires"),
     (Defect::CountsFromIssue, "permit: used late"),
