@@ -183,23 +183,32 @@ END $$;
 --
 -- p_returned: [{location, grant_id, used, unused, age_ms}]: permits of a grant whose requests were completed `age_ms` ago, and
 --   permits that were not used.
-CREATE FUNCTION highlevel.return_permits_v1(p_returned jsonb) RETURNS void LANGUAGE plpgsql AS $$
+--
+-- Returns the locations that another transaction has locked. None of their permits was returned. It never waits for them: a
+-- claim locks locations in the order in which they are due, so that the two could wait for each other.
+CREATE FUNCTION highlevel.return_permits_v1(p_returned jsonb) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
+    v_locks  boolean := false;
     p        record;
     r        highlevel.limiter;
     v_now    bigint;
     v_index  integer;
 BEGIN
-    -- In order, so that two of these cannot wait for each other.
     FOR p IN SELECT j.location, jsonb_agg(to_jsonb(j)) AS returned
             FROM jsonb_to_recordset(p_returned) AS j(location text, grant_id bigint, used integer, unused integer, age_ms bigint)
             GROUP BY j.location ORDER BY j.location COLLATE "C" LOOP
-        SELECT * INTO r FROM highlevel.limiter l WHERE l.location = p.location FOR UPDATE;
-        IF NOT FOUND THEN
-            -- The tables were emptied by a crash. The requests count nevertheless.
+        SELECT * INTO r FROM highlevel.limiter l WHERE l.location = p.location FOR UPDATE SKIP LOCKED;
+        -- The tables were emptied by a crash. The requests count nevertheless. An insertion may wait for one of another
+        -- transaction, so it is made before any row is locked.
+        IF NOT FOUND AND NOT v_locks AND NOT EXISTS (SELECT FROM highlevel.limiter l WHERE l.location = p.location) THEN
             INSERT INTO highlevel.limiter (location) VALUES (p.location) ON CONFLICT DO NOTHING;
-            SELECT * INTO r FROM highlevel.limiter l WHERE l.location = p.location FOR UPDATE;
+            SELECT * INTO r FROM highlevel.limiter l WHERE l.location = p.location FOR UPDATE SKIP LOCKED;
         END IF;
+        IF NOT FOUND THEN
+            RETURN NEXT p.location;
+            CONTINUE;
+        END IF;
+        v_locks := true;
         v_now := highlevel.now_ms_v1();
         FOR i IN 0 .. jsonb_array_length(p.returned) - 1 LOOP
             v_index := array_position(r.open_grant, (p.returned -> i ->> 'grant_id')::bigint);

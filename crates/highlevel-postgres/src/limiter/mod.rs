@@ -37,7 +37,7 @@ impl SharedRateLimiter {
     /// Returns the permits that were completed a moment ago. Call it at the end of a short program, so that they do not count
     /// for longer than an interval.
     pub async fn flush(&self) {
-        self.database.write_returns().await;
+        self.database.flush_returns().await;
     }
 }
 

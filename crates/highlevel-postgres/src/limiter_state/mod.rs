@@ -15,7 +15,7 @@ use tokio::sync::{MutexGuard, watch};
 
 pub(crate) use self::clock::{ClockCheck, JumpDetector};
 use self::observed::Observed;
-pub(crate) use self::returns::{PermitUse, Returned, Returns};
+pub(crate) use self::returns::{PermitUse, Returned, Returns, to_json};
 use crate::sync::lock;
 
 /// Idle locations are dropped when there are more locations than this, and then when their number has doubled.

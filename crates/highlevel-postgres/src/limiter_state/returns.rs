@@ -54,15 +54,27 @@ impl Returns {
         lock(&self.state).is_scheduled = false;
     }
 
-    /// Takes all permits, as `return_permits_v1` expects them, or `None` if there are none.
-    pub(crate) fn take(&self, now: Instant) -> Option<Value> {
-        let waiting = std::mem::take(&mut lock(&self.state).waiting);
-        (!waiting.is_empty()).then(|| to_json(&waiting, now))
+    /// Takes all permits.
+    pub(crate) fn take(&self) -> Vec<Returned> {
+        std::mem::take(&mut lock(&self.state).waiting)
+    }
+
+    /// Puts back the permits of these locations, which could not be returned yet. Returns `true` if the caller has to schedule
+    /// the write.
+    pub(crate) fn put_back(&self, mut returned: Vec<Returned>, locations: &[String]) -> bool {
+        returned.retain(|permit| locations.iter().any(|location| **location == *permit.location));
+        let mut state = lock(&self.state);
+        state.waiting.append(&mut returned);
+        !std::mem::replace(&mut state.is_scheduled, true)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.state).waiting.is_empty()
     }
 }
 
-/// Joins the permits of each grant. They count as completed when the last of them was.
-fn to_json(returned: &[Returned], now: Instant) -> Value {
+/// Joins the permits of each grant, as `return_permits_v1` expects them. They count as completed when the last of them was.
+pub(crate) fn to_json(returned: &[Returned], now: Instant) -> Value {
     let mut grants: BTreeMap<(&str, i64), (u32, u32, Instant)> = BTreeMap::new();
     for Returned { location, grant, usage, at } in returned {
         let (used, unused, last) = grants.entry((location, *grant)).or_insert((0, 0, *at));
@@ -113,8 +125,12 @@ mod tests {
         }
         let entry = |location, grant, used, unused, age| json!({ "location": location, "grant_id": grant, "used": used, "unused": unused, "age_ms": age });
         let expected = json!([entry("a", 1, 2, 1, 70), entry("a", 2, 1, 0, 80), entry("b", 1, 0, 1, 95)]);
-        assert_eq!(returns.take(after(100)), Some(expected));
-        assert_eq!(returns.take(after(100)), None);
+        let taken = returns.take();
+        assert_eq!(to_json(&taken, after(100)), expected);
+        assert!(returns.take().is_empty());
+        returns.unschedule();
+        assert!(returns.put_back(taken, &["b".to_owned()]), "the write is scheduled again");
+        assert_eq!(to_json(&returns.take(), after(100)), json!([entry("b", 1, 0, 1, 95)]));
         returns.unschedule();
         assert!(returns.add(permit("a", 1, PermitUse::Unused, 0)));
     }

@@ -165,7 +165,7 @@ impl SenderBuilder {
             if writer.await.is_err() {
                 tracing::error!("the writer of results panicked");
             }
-            shared.database.write_returns().await;
+            shared.database.flush_returns().await;
             shared.database.worker_gone(shared.claims.sender).await;
         });
         Sender { id, stop, tasks: Some((claiming, duties)) }

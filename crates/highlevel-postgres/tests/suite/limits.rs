@@ -156,6 +156,56 @@ async fn permits_that_are_not_used_are_given_back_at_once() {
     assert_eq!(test.sql("SELECT left_today, cardinality(open_n) FROM highlevel.limiter"), "100|0");
 }
 
+/// A claim locks the locations in the order in which they are due. The process that returns permits of the same locations does
+/// not wait for it: one of the two transactions would fail, and its permits would count until their timeout.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn permits_are_returned_while_a_claim_locks_their_locations() {
+    let Some((test, database)) = TestDatabase::migrated().await else { return };
+    let limits = Limits::new(3, Duration::from_secs(3_600), 100).return_timeout(Duration::from_secs(3_600));
+    test.sql("INSERT INTO highlevel.limiter_birth VALUES (true, 0)");
+    let limiter = limiter(&test, limits).await;
+    let mut permits = Vec::new();
+    for location in ["a", "b"] {
+        permits.push(limiter.acquire(location, TEST_TIMEOUT).await.expect("a permit"));
+    }
+    // The claim has locked `b`, and will lock `a`.
+    let mut client = database.pool().get().await.expect("a connection");
+    let claim = client.transaction().await.expect("a transaction");
+    let lock = async |location: &str| {
+        let lock = format!("SELECT FROM highlevel.limiter WHERE location = '{location}' FOR UPDATE");
+        claim.batch_execute(&lock).await
+    };
+    lock("b").await.expect("locked");
+    drop(permits);
+    let open =
+        "SELECT string_agg(location, ',' ORDER BY location) FROM highlevel.limiter WHERE open_n <> '{}'";
+    until("the permit of `a` is returned", || test.sql(open) == "b").await;
+    lock("a").await.expect("no deadlock");
+    claim.commit().await.expect("committed");
+    limiter.flush().await;
+    assert_eq!(test.sql(open), "");
+}
+
+/// After a crash of the database, the limiter has no rows. Requests that were started before count nevertheless.
+#[tokio::test]
+async fn permits_are_returned_to_empty_tables() {
+    let Some((test, _)) = TestDatabase::migrated().await else { return };
+    let limits = Limits::new(3, Duration::from_secs(3_600), 100).return_timeout(Duration::from_secs(3_600));
+    test.sql("INSERT INTO highlevel.limiter_birth VALUES (true, 0)");
+    let limiter = limiter(&test, limits).await;
+    let mut permits = Vec::new();
+    for location in ["a", "b", "c"] {
+        permits.push(limiter.acquire(location, TEST_TIMEOUT).await.expect("a permit"));
+        assert!(permits.last().expect("a permit").begin());
+    }
+    test.sql("TRUNCATE highlevel.limiter");
+    drop(permits);
+    limiter.flush().await;
+    let counted =
+        "SELECT string_agg(location || completed::text, ',' ORDER BY location) FROM highlevel.limiter";
+    assert_eq!(test.sql(counted), "a{1},b{1},c{1}");
+}
+
 #[tokio::test]
 async fn permits_of_a_process_that_has_ended_count_until_their_timeout() {
     let Some((test, _)) = TestDatabase::migrated().await else { return };
