@@ -31,7 +31,7 @@ CREATE TABLE highlevel.outbox (
     trace          text,
     CONSTRAINT outbox_state CHECK (state IN ('p', 's', 'u', 'r')),
     CONSTRAINT outbox_attempt CHECK (state IN ('p', 'r') OR (attempt > 0 AND begun_at IS NOT NULL))
-) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX outbox_ready ON highlevel.outbox (location, due_at, id) WHERE state = 'p';
 CREATE UNIQUE INDEX outbox_one_per_key ON highlevel.outbox (location, order_key)
@@ -127,14 +127,18 @@ BEGIN
     INSERT INTO highlevel.arrival VALUES (id, p_message ->> 'location', v_due);
 END $$;
 
--- Tells lanes about messages that became pending. Returns their number.
+-- Tells lanes about messages that became pending. Returns their number, or 0 while another process does so.
 CREATE FUNCTION highlevel.stage_v1(p_max integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     v_count integer;
 BEGIN
+    -- One transaction at a time, until it ends. Locking each row would add to the write-ahead log.
+    IF NOT pg_try_advisory_xact_lock(7519063413227650918) THEN
+        RETURN 0;
+    END IF;
     WITH taken AS (
         DELETE FROM highlevel.arrival a
-            WHERE a.ctid = ANY (ARRAY(SELECT b.ctid FROM highlevel.arrival b LIMIT p_max FOR UPDATE SKIP LOCKED))
+            WHERE a.ctid = ANY (ARRAY(SELECT b.ctid FROM highlevel.arrival b LIMIT p_max))
             RETURNING a.location, a.due_at
     ), lanes AS (
         SELECT t.location, min(t.due_at) AS due_at, count(*) AS n FROM taken t GROUP BY t.location
