@@ -68,6 +68,11 @@ impl ApiConnection {
         self.transport.slot(&self.origin).await
     }
 
+    /// Waits for a permit to repeat a request whose response was lost.
+    pub(crate) async fn repeat_slot(&self) -> Result<Slot> {
+        self.transport.repeat_slot(&self.origin).await
+    }
+
     /// Returns the HTTP client of the current runtime, without a permit.
     pub(crate) fn client(&self) -> Result<HttpClient> {
         self.transport.client(&self.origin)

@@ -65,12 +65,14 @@ impl OAuth {
         Self { connection, client_id, client_secret, redirect_uri }
     }
 
-    /// Sends a request once. `gate` decides right before its first byte whether it is still sent.
+    /// Sends a request once. `gate` decides right before its first byte whether it is still sent. `is_repeat` is `true` if an
+    /// earlier attempt may have been processed.
     pub(super) async fn send(
         &self,
         request: &Request<'_>,
         timeout: Duration,
         gate: Option<Gate>,
+        is_repeat: bool,
     ) -> Result<TokenResponse, RequestFailure> {
         let authorization = match request {
             Request::Location { bearer, .. } => {
@@ -82,7 +84,10 @@ impl OAuth {
             }
             Request::Code(_) | Request::Refresh(..) => None,
         };
-        let slot = match tokio::time::timeout(timeout, self.connection.slot()).await {
+        let slot = async {
+            if is_repeat { self.connection.repeat_slot().await } else { self.connection.slot().await }
+        };
+        let slot = match tokio::time::timeout(timeout, slot).await {
             Ok(slot) => slot.map_err(|error| RequestFailure { failure: TokenFailure::NotSent, error })?,
             Err(_) => return Err(out_of_time(request)),
         };

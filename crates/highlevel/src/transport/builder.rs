@@ -50,7 +50,9 @@ impl TransportBuilder {
     }
 
     /// Sets how many requests may be in progress at once per host and runtime. Over HTTP/1.1 each of them has a connection;
-    /// over HTTP/2 they share one. Further requests wait in FIFO order, within the deadline of their call.
+    /// over HTTP/2 they share one. Further requests wait in FIFO order, within the deadline of their call. Refreshes of tokens
+    /// whose response was lost are repeated at once, because HighLevel repeats its response for 30 seconds only: up to a quarter
+    /// more.
     ///
     /// Defaults to 100, or to a quarter of the files that the process may open (`ulimit -n`) if that is less.
     pub fn max_connections(mut self, connections: usize) -> Self {

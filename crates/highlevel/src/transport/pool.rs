@@ -58,8 +58,7 @@ struct Pools {
 
 /// The connections of one runtime to one origin.
 struct Pool {
-    http: HttpClient,
-    slots: Arc<Semaphore>,
+    shared: SharedPool,
     generation: u64,
     /// Ends the task that watches the runtime when this pool is dropped.
     _watch: oneshot::Sender<()>,
@@ -71,6 +70,15 @@ pub(crate) struct HttpClient {
     pub(crate) http: reqwest::Client,
     /// The layers above the client, if there are any.
     pub(crate) service: Option<HttpService>,
+}
+
+/// The parts of a pool that its requests use.
+#[derive(Clone)]
+struct SharedPool {
+    http: HttpClient,
+    slots: Arc<Semaphore>,
+    /// For requests that must not wait behind others, see [`Transport::repeat_slot`].
+    repeat_slots: Arc<Semaphore>,
 }
 
 /// A permit to use one connection, with the client that has it.
@@ -100,12 +108,23 @@ impl Transport {
 
     /// Returns the client of the current runtime for an origin, without a slot.
     pub(crate) fn client(&self, origin: &Origin) -> Result<HttpClient> {
-        Ok(self.pool(origin)?.0)
+        Ok(self.pool(origin)?.http)
     }
 
     /// Waits for a permit to use a connection, in FIFO order.
     pub(crate) async fn slot(&self, origin: &Origin) -> Result<Slot> {
-        let (http, slots) = self.pool(origin)?;
+        let SharedPool { http, slots, .. } = self.pool(origin)?;
+        Self::acquire(http, slots).await
+    }
+
+    /// Waits for a permit to repeat a request whose response was lost, and is repeated for a short time only. Such requests do
+    /// not wait behind others; there are a quarter as many permits for them.
+    pub(crate) async fn repeat_slot(&self, origin: &Origin) -> Result<Slot> {
+        let SharedPool { http, repeat_slots, .. } = self.pool(origin)?;
+        Self::acquire(http, repeat_slots).await
+    }
+
+    async fn acquire(http: HttpClient, slots: Arc<Semaphore>) -> Result<Slot> {
         let permit = slots.acquire_owned().await;
         let permit =
             permit.map_err(|error| Error::configuration("the transport is closed").with_source(error))?;
@@ -113,7 +132,7 @@ impl Transport {
     }
 
     /// Returns the pool of the current runtime, which is created if there is none.
-    fn pool(&self, origin: &Origin) -> Result<(HttpClient, Arc<Semaphore>)> {
+    fn pool(&self, origin: &Origin) -> Result<SharedPool> {
         let runtime = Handle::try_current().map_err(|error| {
             Error::configuration(
                 "requests need a tokio runtime: call this inside one, or use `highlevel::blocking`",
@@ -124,7 +143,7 @@ impl Transport {
         let spare = {
             let mut pools = self.inner.pools();
             if let Some(pool) = pools.of_runtimes.get(&key) {
-                return Ok((pool.http.clone(), Arc::clone(&pool.slots)));
+                return Ok(pool.shared.clone());
             }
             pools.spare.remove(&origin.name)
         };
@@ -170,22 +189,22 @@ impl Inner {
     }
 
     /// Adds the pool of a runtime, and removes it when the runtime is dropped.
-    fn insert(
-        self: &Arc<Self>,
-        runtime: &Handle,
-        key: (Id, Arc<str>),
-        http: HttpClient,
-    ) -> (HttpClient, Arc<Semaphore>) {
+    fn insert(self: &Arc<Self>, runtime: &Handle, key: (Id, Arc<str>), http: HttpClient) -> SharedPool {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
         let (watch, dropped) = oneshot::channel();
-        let slots = Arc::new(Semaphore::new(self.settings.max_connections));
-        let pool = Pool { http: http.clone(), slots: Arc::clone(&slots), generation, _watch: watch };
+        let max_connections = self.settings.max_connections;
+        let shared = SharedPool {
+            http,
+            slots: Arc::new(Semaphore::new(max_connections)),
+            repeat_slots: Arc::new(Semaphore::new(max_connections.div_ceil(4))),
+        };
+        let pool = Pool { shared: shared.clone(), generation, _watch: watch };
         {
             let mut pools = self.pools();
             // Another thread of the runtime may have been faster.
             if let Some(pool) = pools.of_runtimes.get(&key) {
-                return (pool.http.clone(), Arc::clone(&pool.slots));
+                return pool.shared.clone();
             }
             pools.of_runtimes.insert(key.clone(), pool);
         }
@@ -196,7 +215,7 @@ impl Inner {
             let _guard = guard;
             let _ = dropped.await;
         });
-        (http, slots)
+        shared
     }
 }
 

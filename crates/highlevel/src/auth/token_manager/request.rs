@@ -58,7 +58,7 @@ impl Shared {
             if let (Some(task), Request::Refresh(token, _)) = (task, request) {
                 task.will_send(token, sent.unwrap_or(started));
             }
-            let result = self.oauth.send(request, timeout, gate).await;
+            let result = self.oauth.send(request, timeout, gate, sent.is_some()).await;
             let failure = result.as_ref().err().map(|failed| failed.failure);
             tracing::debug!(
                 operation = request.name(),

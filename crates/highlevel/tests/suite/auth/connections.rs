@@ -2,16 +2,16 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use highlevel::auth::App;
 use highlevel::auth::store::MemoryStore;
-use tokio::sync::oneshot;
+use tokio::sync::{Barrier, oneshot};
 
-use super::mock::{MockHighLevel, send};
-use crate::server::{json as json_response, receipt};
+use super::mock::{MockHighLevel, TokenReply, send, wait_until};
+use crate::server::{Action, json as json_response, receipt, response};
 
 /// Reads one request with a body of a known length.
 fn read_request(connection: &mut TcpStream) {
@@ -82,4 +82,40 @@ async fn a_token_request_checks_its_connection_after_it_has_waited_for_a_slot() 
     message.await.expect("no panic");
     exchange.await.expect("no panic").expect("tokens");
     server.join().expect("no panic");
+}
+
+/// The response to a refresh is lost while a message waits for the only connection, and the message then takes long. HighLevel
+/// repeats its response for 30 seconds only, so the refresh is repeated meanwhile.
+#[tokio::test]
+async fn a_refresh_whose_response_was_lost_does_not_wait_for_messages() {
+    let highlevel = MockHighLevel::new().await;
+    let app = highlevel.builder().max_connections(1).build().expect("an app");
+    for location in ["expired", "valid"] {
+        app.exchange(MockHighLevel::code(location)).await.expect("tokens");
+    }
+    highlevel.expire();
+    app.exchange(MockHighLevel::code("valid")).await.expect("tokens");
+    let (lost, received) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let unavailable = response("503 Service Unavailable", "", "");
+    highlevel.token_replies([TokenReply::Instead(Action::Together(Arc::clone(&lost), unavailable))]);
+    highlevel.send_replies([Action::Together(Arc::clone(&received), receipt())]);
+
+    let refreshing = tokio::spawn({
+        let client = app.location("expired");
+        async move { send(&client).await }
+    });
+    wait_until(async || highlevel.refreshes() == 1).await;
+    let message = tokio::spawn({
+        let client = app.location("valid");
+        async move { send(&client).await }
+    });
+    // The runtime has one thread: the message waits for the connection now.
+    tokio::task::yield_now().await;
+    lost.wait().await;
+    wait_until(async || highlevel.sends() == 1).await;
+    wait_until(async || highlevel.refreshes() == 2).await;
+    received.wait().await;
+    message.await.expect("no panic").expect("a receipt");
+    refreshing.await.expect("no panic").expect("a receipt");
+    assert_eq!((highlevel.refreshes(), highlevel.sends()), (2, 2));
 }
