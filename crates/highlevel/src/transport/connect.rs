@@ -47,15 +47,13 @@ fn soft_limit(limits: &str) -> Option<usize> {
 /// Bounds the number of connections that are opened at the same time, around all other layers of the connector.
 #[derive(Clone)]
 pub(super) struct ConnectLayer {
-    connecting: Arc<Semaphore>,
-    was_connected: Arc<AtomicBool>,
+    max_connections: usize,
     timeout: Duration,
 }
 
 impl ConnectLayer {
     pub(super) fn new(max_connections: usize, timeout: Duration) -> Self {
-        let connecting = Arc::new(Semaphore::new(max_connections));
-        Self { connecting, was_connected: Arc::default(), timeout }
+        Self { max_connections, timeout }
     }
 }
 
@@ -63,40 +61,64 @@ impl<S> Layer<S> for ConnectLayer {
     type Service = BoundedConnector<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BoundedConnector::new(Arc::new(inner), self.clone())
+        let shared = Shared {
+            template: inner,
+            connecting: Arc::new(Semaphore::new(self.max_connections)),
+            was_connected: AtomicBool::new(false),
+            timeout: self.timeout,
+        };
+        BoundedConnector { shared: Arc::new(shared), attempt: None }
     }
 }
 
 /// A connector that waits for a permit before it connects.
 ///
-/// The client clones its connector for each request, and uses few of the clones. The connector below is cloned on first use only,
-/// because its clones allocate.
+/// The client clones its connector six times for each request, and uses few of the clones. A clone that is not used is one
+/// reference.
 pub(super) struct BoundedConnector<S> {
-    template: Arc<S>,
-    inner: Option<S>,
-    layer: ConnectLayer,
+    shared: Arc<Shared<S>>,
+    attempt: Option<Box<ConnectAttempt<S>>>,
+}
+
+/// The state that all clones share.
+struct Shared<S> {
+    /// The connector below, to be cloned.
+    template: S,
+    connecting: Arc<Semaphore>,
+    was_connected: AtomicBool,
+    timeout: Duration,
+}
+
+/// An attempt to connect, until it is ready.
+struct ConnectAttempt<S> {
+    inner: S,
     yields: u8,
     reuse_wait: Option<Pin<Box<Sleep>>>,
     connecting: PollSemaphore,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl<S> BoundedConnector<S> {
-    fn new(template: Arc<S>, layer: ConnectLayer) -> Self {
-        let connecting = PollSemaphore::new(Arc::clone(&layer.connecting));
-        Self { template, inner: None, layer, yields: YIELDS, reuse_wait: None, connecting, permit: None }
+impl<S: Clone> ConnectAttempt<S> {
+    fn new(shared: &Shared<S>) -> Self {
+        Self {
+            inner: shared.template.clone(),
+            yields: YIELDS,
+            reuse_wait: None,
+            connecting: PollSemaphore::new(Arc::clone(&shared.connecting)),
+            permit: None,
+        }
     }
 }
 
 impl<S> Clone for BoundedConnector<S> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.template), self.layer.clone())
+        Self { shared: Arc::clone(&self.shared), attempt: None }
     }
 }
 
 impl<S, R> Service<R> for BoundedConnector<S>
 where
-    S: Service<R> + Clone,
+    S: Service<R> + Clone + Send + Sync + 'static,
     S::Error: AsRef<dyn std::error::Error + Send + Sync>,
     S::Future: Send + 'static,
     S::Response: Send,
@@ -108,41 +130,42 @@ where
 
     /// Waits here and not in [`call`](Self::call), because the connect timeout does not count this.
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if self.yields > 0 {
-            self.yields -= 1;
+        let shared = &self.shared;
+        let attempt = self.attempt.get_or_insert_with(|| Box::new(ConnectAttempt::new(shared)));
+        if attempt.yields > 0 {
+            attempt.yields -= 1;
             context.waker().wake_by_ref();
-            if self.yields == 0 && self.layer.was_connected.load(Ordering::Relaxed) {
-                self.reuse_wait = Some(Box::pin(tokio::time::sleep(REUSE_WAIT)));
+            if attempt.yields == 0 && shared.was_connected.load(Ordering::Relaxed) {
+                attempt.reuse_wait = Some(Box::pin(tokio::time::sleep(REUSE_WAIT)));
             }
             return Poll::Pending;
         }
-        if let Some(wait) = &mut self.reuse_wait {
+        if let Some(wait) = &mut attempt.reuse_wait {
             ready!(wait.as_mut().poll(context));
-            self.reuse_wait = None;
+            attempt.reuse_wait = None;
         }
-        if self.permit.is_none() {
+        if attempt.permit.is_none() {
             // The semaphore is never closed.
-            self.permit = ready!(self.connecting.poll_acquire(context));
+            attempt.permit = ready!(attempt.connecting.poll_acquire(context));
         }
-        self.inner.get_or_insert_with(|| S::clone(&self.template)).poll_ready(context)
+        attempt.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let permit = self.permit.take();
-        self.yields = YIELDS;
+        let shared = Arc::clone(&self.shared);
         // It exists, because it was ready before.
-        let connecting = self.inner.get_or_insert_with(|| S::clone(&self.template)).call(request);
-        let patience = self.layer.timeout / 8 * 7;
-        let was_connected = Arc::clone(&self.layer.was_connected);
+        let mut attempt = self.attempt.take().unwrap_or_else(|| Box::new(ConnectAttempt::new(&shared)));
+        let connecting = attempt.inner.call(request);
+        let permit = attempt.permit.take();
         Box::pin(async move {
             let result = connecting.await;
-            was_connected.fetch_or(result.is_ok(), Ordering::Relaxed);
+            shared.was_connected.fetch_or(result.is_ok(), Ordering::Relaxed);
             if let Err(error) = &result
                 && is_out_of_descriptors(error.as_ref())
             {
                 // No more connections can be opened now. The request waits for one of the open ones to be returned to the
                 // pool as well, and this gives it the time.
-                tokio::time::sleep(patience).await;
+                tokio::time::sleep(shared.timeout / 8 * 7).await;
             }
             drop(permit);
             result
