@@ -17,7 +17,7 @@ use crate::limit::{Expiry, Permit, RateLimited};
 use crate::middleware::RequestInfo;
 use crate::time::now;
 use crate::token::Bearer;
-use crate::transport::{ClockReading, HttpClient};
+use crate::transport::HttpClient;
 
 type AttemptOutcome<T> = Result<Receipt<T>, FailedAttempt>;
 
@@ -86,8 +86,7 @@ impl<O: Operation> Execution<'_, O> {
         timeout: Duration,
     ) -> Sent<O::Response> {
         let connection = &self.executor.connection;
-        connection.settled.settle().await;
-        let sent_at = ClockReading::now();
+        let sent_at = connection.settled.settle().await;
         let context = connection.context(Some(authorization), timeout, Some(gate)).moving_headers();
         let info = RequestInfo::new(O::NAME, self.log.attempts, self.call);
         let wire = connection.wire(http, &context, info);

@@ -1,8 +1,12 @@
 //! Waits for everything that an attempt needs: a permit, a token, a connection.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
+use tokio::time::error::Elapsed;
 
 use super::execution::{Execution, FetchedToken};
 use super::operation::Operation;
@@ -30,21 +34,22 @@ impl<O: Operation> Execution<'_, O> {
     /// Waits until an attempt can start.
     pub(super) async fn prepare(&mut self, token: &mut FetchedToken) -> Result<Ready> {
         loop {
-            self.ensure_time()?;
-            let permit = self.acquire_permit().await?;
+            let started = now();
+            self.ensure_time_at(started)?;
+            let permit = self.acquire_permit(started).await?;
             self.fetch_token_after_long_wait(token).await?;
             let authorization = token.bearer.authorization.clone();
             let authorization = authorization.map_err(|text| Error::invalid_token(O::NAME, text))?;
             // After the token: refreshing it needs a connection as well.
             let slot = self.acquire_slot().await?;
             let started = now();
-            self.ensure_time()?;
+            self.ensure_time_at(started)?;
             // The permit may have expired while the execution waited for a token and a connection.
             if permit.expiry().is_some_and(|expiry| expiry.has_passed()) {
                 self.pause_after_lapse().await?;
                 continue;
             }
-            let timeout = self.options.attempt.min(self.deadline.saturating_duration_since(now()));
+            let timeout = self.options.attempt.min(self.deadline.saturating_duration_since(started));
             return Ok(Ready { permit, slot, started, authorization, timeout });
         }
     }
@@ -74,7 +79,11 @@ impl<O: Operation> Execution<'_, O> {
 
     /// Returns an error if there is no time left for an attempt.
     fn ensure_time(&mut self) -> Result<()> {
-        if now() >= self.deadline {
+        self.ensure_time_at(now())
+    }
+
+    fn ensure_time_at(&mut self, now: Instant) -> Result<()> {
+        if now >= self.deadline {
             return Err(self.last_error_or(out_of_time(O::NAME)));
         }
         if self.options.begin_before.is_some_and(|begin_before| begin_before.has_passed()) {
@@ -83,12 +92,12 @@ impl<O: Operation> Execution<'_, O> {
         Ok(())
     }
 
-    async fn acquire_permit(&mut self) -> Result<Permit> {
+    async fn acquire_permit(&mut self, now: Instant) -> Result<Permit> {
         let (limiter, deadline) = (&self.executor.connection.limiter, self.wait_deadline());
-        let timeout = deadline.saturating_duration_since(now());
+        let timeout = deadline.saturating_duration_since(now);
         let acquire = catch_panic(|| limiter.acquire(&self.executor.location, timeout));
         // The limiter may be the caller's: the deadline holds, whatever it does.
-        let (error, wait) = match tokio::time::timeout_at(deadline.into(), acquire).await {
+        let (error, wait) = match ready_by(deadline, acquire).await {
             Ok(Ok(Ok(permit))) => return Ok(permit),
             Ok(Ok(Err(error))) => {
                 let wait = error.retry_after();
@@ -119,7 +128,7 @@ impl<O: Operation> Execution<'_, O> {
 
     async fn acquire_slot(&mut self) -> Result<Slot> {
         let slot = self.executor.connection.slot();
-        if let Ok(slot) = tokio::time::timeout_at(self.wait_deadline().into(), slot).await {
+        if let Ok(slot) = ready_by(self.wait_deadline(), slot).await {
             return slot.map_err(|error| self.last_error_or(error));
         }
         self.ensure_time()?;
@@ -130,6 +139,15 @@ impl<O: Operation> Execution<'_, O> {
     fn last_error_or(&mut self, error: Error) -> Error {
         self.last_error.take().unwrap_or(error)
     }
+}
+
+/// Waits for a future until the deadline. A future that is ready at once, as nearly all are, needs no timer.
+async fn ready_by<F: Future>(deadline: Instant, future: F) -> std::result::Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        return Ok(output);
+    }
+    tokio::time::timeout_at(deadline.into(), future).await
 }
 
 fn out_of_time(operation: &'static str) -> Error {

@@ -1,16 +1,9 @@
 //! The headers in which HighLevel reports the limits of a location.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderValue};
 
-const BURST_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-max");
-const BURST_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const INTERVAL: HeaderName = HeaderName::from_static("x-ratelimit-interval-milliseconds");
-const DAILY_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-daily");
-const DAILY_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-daily-remaining");
-/// Headers of proxies, which HighLevel does not send. A proxy that sends them replaces `X-RateLimit-Remaining` by its own.
-const FOREIGN: [HeaderName; 2] =
-    [HeaderName::from_static("x-ratelimit-limit"), HeaderName::from_static("x-ratelimit-reset")];
-const DAILY_RESET: HeaderName = HeaderName::from_static("x-ratelimit-daily-reset");
+/// The names of all rate limit headers start with this.
+const PREFIX: &str = "x-ratelimit-";
 
 /// The rate limit headers of a response. A header that is missing or malformed is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,22 +27,44 @@ pub struct RateLimitHeaders {
 impl RateLimitHeaders {
     /// Reads the headers of a response.
     pub fn read(headers: &HeaderMap) -> Self {
-        let number = |name: HeaderName| headers.get(name)?.to_str().ok()?.trim().parse().ok();
-        let is_foreign = FOREIGN.iter().any(|name| headers.contains_key(name));
-        Self {
-            burst_limit: number(BURST_LIMIT),
-            burst_remaining: number(BURST_REMAINING).filter(|_| !is_foreign),
-            interval_ms: number(INTERVAL),
-            daily_limit: number(DAILY_LIMIT),
-            daily_remaining: number(DAILY_REMAINING),
-            daily_reset_ms: number(DAILY_RESET),
+        let mut found = Self::default();
+        let mut is_foreign = false;
+        let mut previous = "";
+        // One pass instead of a search for each name.
+        for (name, value) in headers {
+            let Some(name) = name.as_str().strip_prefix(PREFIX) else { continue };
+            // The values of a header follow each other, and the first one counts.
+            if name == previous {
+                continue;
+            }
+            previous = name;
+            match name {
+                "max" => found.burst_limit = number(value),
+                "remaining" => found.burst_remaining = number(value),
+                "interval-milliseconds" => found.interval_ms = number(value),
+                "limit-daily" => found.daily_limit = number(value),
+                "daily-remaining" => found.daily_remaining = number(value),
+                "daily-reset" => found.daily_reset_ms = number(value),
+                // Headers of proxies, which HighLevel does not send. A proxy that sends them replaces
+                // `X-RateLimit-Remaining` by its own.
+                "limit" | "reset" => is_foreign = true,
+                _ => {}
+            }
         }
+        if is_foreign {
+            found.burst_remaining = None;
+        }
+        found
     }
+}
+
+fn number(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::HeaderName;
 
     use super::*;
 
@@ -96,13 +111,24 @@ mod tests {
                 ],
                 expected: RateLimitHeaders { burst_limit: Some(100), ..none },
             },
+            // The first value counts, also a malformed one.
+            Case {
+                headers: &[
+                    ("x-ratelimit-max", "100"),
+                    ("x-ratelimit-remaining", "many"),
+                    ("x-ratelimit-max", "25"),
+                    ("x-ratelimit-remaining", "24"),
+                ],
+                expected: RateLimitHeaders { burst_limit: Some(100), ..none },
+            },
             Case { headers: &[("x-ratelimit-max", "many")], expected: none },
             Case { headers: &[("x-ratelimit-max", "-1"), ("x-ratelimit-remaining", "1.5")], expected: none },
         ] {
-            let map = headers
-                .iter()
-                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            assert_eq!(RateLimitHeaders::read(&map.collect()), expected, "{headers:?}");
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            assert_eq!(RateLimitHeaders::read(&map), expected, "{headers:?}");
         }
     }
 }

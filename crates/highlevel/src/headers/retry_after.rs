@@ -9,12 +9,12 @@ use crate::time::MAX_DURATION;
 
 /// Returns the wait that the server asks for, at most a year.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    read(headers, SystemTime::now())
+    read(headers, SystemTime::now)
 }
 
 /// Reads seconds or a date. A date counts from the `Date` of the response, because the clocks of server and client differ,
 /// and without one from `now`.
-fn read(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+fn read(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number that does not fit is clamped below.
@@ -23,7 +23,7 @@ fn read(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         let at = httpdate::parse_http_date(text).ok()?;
         let date =
             headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?.trim()).ok());
-        at.duration_since(date.unwrap_or(now)).unwrap_or_default()
+        at.duration_since(date.unwrap_or_else(now)).unwrap_or_default()
     };
     Some(wait.min(MAX_DURATION))
 }
@@ -70,10 +70,10 @@ mod tests {
             if let Some(date) = date {
                 headers.insert(DATE, date.parse().expect("a header"));
             }
-            assert_eq!(read(&headers, now), seconds.map(Duration::from_secs), "{retry_after:?} {date:?}");
-            let wait = read(&headers, now).unwrap_or_default();
+            assert_eq!(read(&headers, || now), seconds.map(Duration::from_secs), "{retry_after:?} {date:?}");
+            let wait = read(&headers, || now).unwrap_or_default();
             assert!(std::time::Instant::now().checked_add(wait).is_some(), "{retry_after:?}");
         }
-        assert_eq!(read(&HeaderMap::new(), now), None);
+        assert_eq!(read(&HeaderMap::new(), || now), None);
     }
 }

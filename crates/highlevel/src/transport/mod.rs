@@ -17,5 +17,5 @@ pub(crate) use self::error::classify_error;
 pub(crate) use self::origin::Origin;
 pub use self::pool::Transport;
 pub(crate) use self::pool::{HttpClient, Slot};
-pub(crate) use self::settle::{ClockReading, Settled};
+pub(crate) use self::settle::Settled;
 pub use self::tls::Tls;

@@ -51,12 +51,17 @@ impl ClockReading {
 }
 
 impl Settled {
-    /// Waits until the driver of this runtime has looked at all sockets, unless it has just done so.
-    pub(crate) async fn settle(&self) {
-        match self.age(ClockReading::now()) {
-            Some(age) if age <= FRESH => return,
+    /// Waits until the driver of this runtime has looked at all sockets, unless it has just done so. Returns a moment before
+    /// a request that is sent now.
+    pub(crate) async fn settle(&self) -> ClockReading {
+        let now = ClockReading::now();
+        match self.age(now) {
+            Some(age) if age <= FRESH => return now,
             // A current-thread runtime has a turn of its driver before it polls this again; another one may have.
-            Some(age) if age <= RECENT => return tokio::task::yield_now().await,
+            Some(age) if age <= RECENT => {
+                tokio::task::yield_now().await;
+                return ClockReading::now();
+            }
             _ => {}
         }
         // The turn that ends the first sleep may have begun before this call, and seen sockets as they were then. The turn
@@ -65,6 +70,7 @@ impl Settled {
         let between = ClockReading::now();
         tokio::time::sleep(TURN).await;
         self.had_turn_since(between);
+        ClockReading::now()
     }
 
     /// Notes that the driver has had a turn after this moment: it has read the response to a request that was sent then.
