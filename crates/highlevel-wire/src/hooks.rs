@@ -225,7 +225,13 @@ impl Client {
 /// Reads until the end, the limit, an error or the deadline. Returns the bytes that were read in each case.
 async fn read(response: &mut Response, limit: usize, timer: &mut Timer<'_>) -> (Bytes, End) {
     let mut body = Read::default();
+    // An HTTP/1.1 body of known length is complete with its last byte, so its end is not polled. Over HTTP/2 that would reset
+    // the stream.
+    let announced = response.content_length().filter(|_| response.version() < Version::HTTP_2);
     loop {
+        if announced == Some(body.len() as u64) {
+            return (body.into_bytes(), End::Complete);
+        }
         match timer.run(response.chunk(), || true).await {
             Ok(Ok(Some(chunk))) if body.len() + chunk.len() > limit => {
                 body.push(chunk.slice(..limit - body.len()));
