@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -107,10 +107,11 @@ impl Default for InMemoryDeduplicator {
 impl Deduplicator for InMemoryDeduplicator {
     fn begin<'a>(&'a self, id: &'a EventId, now: SystemTime) -> DeduplicatorFuture<'a, Claim> {
         Box::pin(async move {
+            let key = self.hash.key(id);
             let (result, evicted) = {
                 let mut memory = self.lock();
                 let before = memory.evicted_early;
-                let result = memory.begin(self.hash.key(id), now, self.on_full);
+                let result = memory.begin(key, now, self.on_full);
                 (result, (memory.evicted_early > before).then_some(memory.evicted_early))
             };
             if let Some(evicted) = evicted
@@ -126,12 +127,16 @@ impl Deduplicator for InMemoryDeduplicator {
     }
 
     fn commit<'a>(&'a self, id: &'a EventId, token: ClaimToken) -> DeduplicatorFuture<'a, CommitResult> {
-        Box::pin(async move { Ok(self.lock().commit(self.hash.key(id), token)) })
+        Box::pin(async move {
+            let key = self.hash.key(id);
+            Ok(self.lock().commit(key, token))
+        })
     }
 
     fn abort<'a>(&'a self, id: &'a EventId, token: ClaimToken) -> DeduplicatorFuture<'a, ()> {
         Box::pin(async move {
-            self.lock().abort(self.hash.key(id), token);
+            let key = self.hash.key(id);
+            self.lock().abort(key, token);
             Ok(())
         })
     }
@@ -142,7 +147,42 @@ impl Deduplicator for InMemoryDeduplicator {
 }
 
 /// The 128-bit hash of an id: ids of any length take the same space.
-type Key = [u8; 16];
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key([u8; 16]);
+
+impl Key {
+    fn of(halves: [u64; 2]) -> Self {
+        let [first, second] = halves.map(u128::from);
+        Self((first << 64 | second).to_ne_bytes())
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let half = self.0.first_chunk().copied().unwrap_or_default();
+        state.write_u64(u64::from_ne_bytes(half));
+    }
+}
+
+/// The hash of a [`Key`], which is the output of a keyed hash already: hashing it again would take as long.
+#[derive(Default)]
+struct HashOfKey(u64);
+
+impl Hasher for HashOfKey {
+    fn write_u64(&mut self, half: u64) {
+        self.0 = half;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// A hash function with a random key. Without the key, ids with equal hashes cannot be constructed; the probability
 /// that any two of 500,000 events have equal hashes is below 2⁻⁸⁸.
@@ -151,8 +191,7 @@ struct KeyedHash(RandomState);
 
 impl KeyedHash {
     fn key(&self, id: &EventId) -> Key {
-        let half = |number: u8| u128::from(self.0.hash_one((number, id.as_str())));
-        (half(0) << 64 | half(1)).to_ne_bytes()
+        Key::of([0_u8, 1].map(|number| self.0.hash_one((number, id.as_str()))))
     }
 }
 
@@ -161,7 +200,7 @@ struct ClaimTable {
     capacity: usize,
     /// For how long a committed event may not be evicted.
     retention: Duration,
-    events: HashMap<Key, ClaimState>,
+    events: HashMap<Key, ClaimState, BuildHasherDefault<HashOfKey>>,
     /// The committed events in the order of their commits, with their times.
     committed: VecDeque<(Key, Duration)>,
     timeline: Timeline,
@@ -187,7 +226,7 @@ impl ClaimTable {
         Self {
             capacity,
             retention: Duration::ZERO,
-            events: HashMap::new(),
+            events: HashMap::default(),
             committed: VecDeque::new(),
             timeline: Timeline::default(),
             last_token: 0,
@@ -338,7 +377,7 @@ mod tests {
                 other => panic!("{number}: {other:?}"),
             }
         }
-        assert!(memory.begin([0; 16], now, OnFull::RejectNew).is_err(), "full");
+        assert!(memory.begin(Key([0; 16]), now, OnFull::RejectNew).is_err(), "full");
         // Of its buckets, a table fills at most seven eighths; each has a byte of metadata.
         let buckets = memory.events.capacity() * 8 / 7;
         let table = buckets * (size_of::<(Key, ClaimState)>() + 1);
