@@ -4,6 +4,8 @@ mod admin_client;
 mod failure;
 mod generate;
 mod health;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod output;
 mod serve;
 mod simulate;
@@ -61,6 +63,12 @@ enum Command {
     ///
     /// It is stored, its webhook is sent, and the message is printed as JSON.
     Simulate(simulate::SimulateArgs),
+    /// Serve the tools of a coding agent over MCP
+    ///
+    /// A server of the Model Context Protocol on standard input and output, for a sandbox that runs already: it plays the
+    /// contact, breaks requests and explains rejections.
+    #[cfg(feature = "mcp")]
+    Mcp(mcp::McpArgs),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
     /// Print a manual page in roff format
@@ -75,6 +83,8 @@ impl Cli {
             Some(Command::Health(args)) => args.run(),
             Some(Command::Trigger(args)) => args.run(),
             Some(Command::Simulate(args)) => args.run(),
+            #[cfg(feature = "mcp")]
+            Some(Command::Mcp(args)) => args.run(),
             Some(Command::Completions(args)) => args.run(Self::command()),
             Some(Command::Man(args)) => args.run(Self::command()),
         }

@@ -45,11 +45,19 @@ impl AdminClient {
     /// Returns an error if no sandbox can be reached, or with the reason of the sandbox if it rejects the request.
     pub(super) fn call(&self, method: Method, path: &str, body: Option<&Value>) -> io::Result<Value> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            tokio::time::timeout(TIMEOUT, self.send(method, path, body)).await.unwrap_or_else(|_| {
-                let message = format!("the sandbox did not respond within {} seconds", TIMEOUT.as_secs());
-                Err(io::Error::new(io::ErrorKind::TimedOut, message))
-            })
+        runtime.block_on(self.request(method, path, body))
+    }
+
+    /// The same as [`call`](Self::call) in an async runtime.
+    pub(super) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> io::Result<Value> {
+        tokio::time::timeout(TIMEOUT, self.send(method, path, body)).await.unwrap_or_else(|_| {
+            let message = format!("the sandbox did not respond within {} seconds", TIMEOUT.as_secs());
+            Err(io::Error::new(io::ErrorKind::TimedOut, message))
         })
     }
 

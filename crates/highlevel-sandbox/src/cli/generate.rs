@@ -30,6 +30,8 @@ enum Page {
     Health,
     Trigger,
     Simulate,
+    #[cfg(feature = "mcp")]
+    Mcp,
 }
 
 #[derive(Debug, Args)]

@@ -36,6 +36,7 @@ fn help_of_every_command() {
         ("help-simulate-inbound", &["simulate", "inbound", "--help"]),
         ("help-simulate-call", &["simulate", "call", "--help"]),
         ("help-simulate-status", &["simulate", "status", "--help"]),
+        ("help-mcp", &["mcp", "--help"]),
         ("help-completions", &["completions", "--help"]),
         ("help-man", &["man", "--help"]),
     ] {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use highlevel_sandbox::{Snapshot, TamperMode};
+use highlevel_sandbox::{Snapshot, TamperMode, TestCredentials};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use crate::conformance::{Sandbox, StartChecked};
 use crate::process::{Running, directory, program};
 
 const DOCS: &str = include_str!("../../../../docs/sandbox.md");
+const SKILL: &str = include_str!("../../../../docs/skills/highlevel/SKILL.md");
 
 /// Returns the code blocks of a language.
 fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
@@ -73,6 +74,105 @@ fn variables(line: &str) -> impl Iterator<Item = &str> {
         let name = &rest[..end.unwrap_or(rest.len())];
         (!name.is_empty()).then_some(name)
     })
+}
+
+#[test]
+fn the_fixed_values_are_in_the_pages() {
+    let llms = include_str!("../../../../docs/llms.txt");
+    for (name, page, values) in [
+        (
+            "docs/sandbox.md",
+            DOCS,
+            &[
+                TestCredentials::TOKEN,
+                TestCredentials::CLIENT_SECRET,
+                TestCredentials::WEBHOOK_PUBLIC_KEY,
+                "http://127.0.0.1:4010",
+            ][..],
+        ),
+        (
+            "SKILL.md",
+            SKILL,
+            &[
+                TestCredentials::TOKEN,
+                TestCredentials::CLIENT_SECRET,
+                TestCredentials::WEBHOOK_PUBLIC_KEY,
+                "http://127.0.0.1:4010",
+            ],
+        ),
+        ("docs/llms.txt", llms, &[TestCredentials::TOKEN, "http://127.0.0.1:4010"]),
+    ] {
+        for value in values {
+            assert!(page.contains(value), "{name} has no {value}");
+        }
+    }
+}
+
+#[test]
+fn commands_and_paths_of_the_skill_exist() {
+    let help = |arguments: &[&str]| {
+        let output = program().args(arguments).arg("--help").output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let commands: Vec<&str> =
+        SKILL.split(['\n', '`']).filter_map(|text| text.strip_prefix("highlevel-sandbox ")).collect();
+    assert!(commands.len() >= 6, "{commands:?}");
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let arguments = words.iter().position(|word| word.starts_with("--")).unwrap_or(words.len());
+        let help = help(&words[..arguments]);
+        for option in words.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(option), "{command}: no option {option}");
+        }
+    }
+    let serve = help(&["serve"]);
+    for option in SKILL.split('`').filter_map(|code| code.split_whitespace().next()) {
+        // The front matter is between dashes.
+        let is_option = option.starts_with("--") && option != "---";
+        assert!(!is_option || serve.contains(option), "serve has no option {option}");
+    }
+    for path in SKILL.split("/_sandbox/").skip(1) {
+        let end = path.find(|letter: char| !letter.is_ascii_lowercase()).unwrap();
+        let path = format!("  /_sandbox/{}:", &path[..end]);
+        assert!(include_str!("../../admin.yaml").contains(&path), "admin.yaml has no {path}");
+    }
+}
+
+#[test]
+fn the_skill_uses_names_of_the_sdk() {
+    // The tests of the workspace compile and run the first program of the README.
+    let readme = include_str!("../../../../README.md");
+    let program = SKILL.split("```rust\n").nth(1).unwrap().split("\n```").next().unwrap();
+    assert!(program.contains("async fn main()") && readme.contains(program), "{program}");
+    let delivery = include_str!("../../../highlevel/src/delivery.rs");
+    for variant in ["NotSent", "Rejected", "Unknown", "Accepted"] {
+        assert!(SKILL.contains(&format!("| `{variant}` |")), "SKILL.md has no row {variant}");
+        assert!(delivery.contains(&format!("    {variant},\n")), "Delivery has no {variant}");
+    }
+    let sources = concat!(
+        include_str!("../../../highlevel/src/error/mod.rs"),
+        include_str!("../../../highlevel/src/find.rs"),
+        include_str!("../../../highlevel/src/webhook/receiver.rs"),
+    );
+    let calls = SKILL.split("error.").skip(1).filter_map(|rest| rest.split_once('('));
+    let methods: Vec<&str> = calls.map(|(name, _)| name).collect();
+    assert_eq!(methods.len(), 3, "{methods:?}");
+    for method in methods {
+        assert!(sources.contains(&format!("fn {method}(")), "the SDK has no {method}");
+    }
+    assert!(SKILL.contains("`highlevel::webhook::Receiver`") && sources.contains("pub struct Receiver"));
+}
+
+#[test]
+fn links_of_the_index_for_agents_exist() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let index = include_str!("../../../../docs/llms.txt");
+    let links: Vec<&str> = index.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(links.len() >= 10, "{links:?}");
+    for link in links {
+        assert!(docs.join(link).is_file(), "docs/llms.txt links to {link}");
+    }
 }
 
 #[test]
