@@ -31,6 +31,11 @@ impl Plan {
         }
         plan
     }
+
+    /// Returns `true` if instructions are counted as well, which takes minutes.
+    pub fn counts_instructions(self) -> bool {
+        self.rounds == FULL.rounds
+    }
 }
 
 /// The result of one slice of time.
@@ -73,13 +78,24 @@ pub fn cpu_time() -> Option<Duration> {
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
+/// Returns the CPU time of all threads of this process, those that have ended included.
+pub fn cpu_time_of_process() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name of the program, in parentheses, may contain spaces. User and system time follow in ticks of 10 ms.
+    let (_, fields) = text.rsplit_once(')')?;
+    let ticks: Vec<u64> =
+        fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse().ok()).collect();
+    (ticks.len() == 2).then(|| Duration::from_millis(ticks.iter().sum::<u64>() * 10))
+}
+
 /// Returns the median of the ratios within each round, because a disturbance of a round affects both samples.
 fn ratio(these: &[f64], those: &[f64]) -> String {
     median(these.iter().zip(those).map(|(this, that)| this / that).collect())
         .map_or("?".to_owned(), |ratio| format!("{ratio:.2}"))
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// Returns the median of values in any order, or `None` if there are none.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values.len() {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::cargo;
 
 /// The programs that measure, in the order in which they run.
-const PROGRAMS: [&str; 3] = ["bench", "webhook", "sandbox"];
+const PROGRAMS: [&str; 4] = ["bench", "webhook", "storm", "sandbox"];
 
 /// Runs the benchmarks, which print tables. No measurement passes or fails.
 pub(crate) fn run(quick: bool) -> Result<(), String> {
@@ -21,7 +21,7 @@ pub(crate) fn run(quick: bool) -> Result<(), String> {
         bench.args(quick.then_some("--quick"));
         bench.env("HIGHLEVEL_SANDBOX", &sandbox);
         // Some of the compared clients would send requests to loopback through a proxy.
-        bench.env("NO_PROXY", "localhost").env("no_proxy", "localhost");
+        bench.env("NO_PROXY", "localhost,127.0.0.1").env("no_proxy", "localhost,127.0.0.1");
         finish(bench)?;
     }
     postgres(quick, &sandbox)

@@ -4,23 +4,39 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use highlevel_benchmarks::clients::{self, BASELINE, Client};
+use highlevel_benchmarks::instructions::Callgrind;
 use highlevel_benchmarks::measure::{self, Plan, Row, Sample};
 use highlevel_benchmarks::server::Server;
 use tokio::task::JoinSet;
 
 /// The numbers of requests in flight.
 const IN_FLIGHT: [usize; 2] = [1, 64];
+/// The requests of the two runs whose difference is counted.
+const REPETITIONS: [u32; 2] = [1_000, 3_000];
+const DIFFERENCES: usize = 3;
 
 // The client and the server have one thread each, so that a machine with two cores compares the throughput of one core.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let plan = Plan::of_arguments();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let server = Server::start();
+    if let [option, name, in_flight, count] = &arguments[..]
+        && option == "--count"
+    {
+        let number = |text: &String| text.parse().expect("a number");
+        return send_exactly(&server.base_url, name, number(in_flight), number(count)).await;
+    }
+    let plan = Plan::of_arguments();
     let clients = clients::all(&server.base_url);
     let allocations = allocations();
     for in_flight in IN_FLIGHT {
         let samples = measure(&clients, in_flight, plan).await;
         print(&clients, in_flight, &samples, plan);
+    }
+    if plan.counts_instructions()
+        && let Some(callgrind) = Callgrind::find()
+    {
+        count_instructions(&callgrind, &clients);
     }
     println!("Allocations of one request, reallocations included\n");
     println!("| client | allocations | bytes |\n|---|---:|---:|");
@@ -71,6 +87,49 @@ async fn slice(client: &Client, in_flight: usize, length: Duration) -> Sample {
         rate: f64::from(requests) / elapsed.as_secs_f64(),
         cpu: cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / f64::from(requests)),
     }
+}
+
+/// Sends a fixed number of requests with one client, for [`count_instructions`].
+async fn send_exactly(base_url: &str, name: &str, in_flight: usize, count: usize) {
+    let clients = clients::all(base_url);
+    let (_, client) = clients.into_iter().find(|(found, _)| *found == name).expect("the name of a client");
+    let mut tasks = JoinSet::new();
+    for first in 0..in_flight {
+        let client = client.clone();
+        tasks.spawn(async move {
+            for _ in (first..count).step_by(in_flight) {
+                client.send().await;
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+/// Prints the instructions of one request: the medians of several differences, because the requests in flight do not arrive in
+/// equal batches.
+fn count_instructions(callgrind: &Callgrind, clients: &[(&str, Client)]) {
+    println!("Instructions of one request in user mode, by callgrind, medians of {DIFFERENCES}\n");
+    println!("| client | {} in flight | ratio | {} in flight | ratio |", IN_FLIGHT[0], IN_FLIGHT[1]);
+    println!("|---|---:|---:|---:|---:|");
+    let mut counts = vec![[const { Vec::new() }; IN_FLIGHT.len()]; clients.len()];
+    for _ in 0..DIFFERENCES {
+        for ((name, _), counts) in clients.iter().zip(&mut counts) {
+            for (in_flight, counts) in IN_FLIGHT.iter().zip(counts) {
+                counts
+                    .push(callgrind.per_repetition(&["--count", name, &in_flight.to_string()], REPETITIONS));
+            }
+        }
+    }
+    let medians: Vec<_> = counts.into_iter().map(|counts| counts.map(measure::median)).collect();
+    let baseline = clients.iter().position(|(name, _)| *name == BASELINE).expect("the baseline");
+    for ((name, _), row) in clients.iter().zip(&medians) {
+        let cells = row.iter().zip(&medians[baseline]).map(|(count, base)| match (count, base) {
+            (Some(count), Some(base)) => format!(" {count:.0} | {:.2} |", count / base),
+            _ => " ? | ? |".to_owned(),
+        });
+        println!("| {name} |{}", cells.collect::<String>());
+    }
+    println!();
 }
 
 /// Returns the output of the program `allocations`.

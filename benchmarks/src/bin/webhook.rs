@@ -12,11 +12,15 @@ use std::time::{Duration, Instant, SystemTime};
 use ed25519_dalek::Signer;
 use highlevel::webhook::testing::EventBuilder;
 use highlevel::webhook::{InMemoryDeduplicator, OnFull, PublicKey, Receiver};
+use highlevel_benchmarks::instructions::Callgrind;
 use highlevel_benchmarks::measure::{self, Plan, Row, Sample};
 use http::{HeaderMap, HeaderValue};
 
 const APP: &str = "665c6bb13d4e5364bdec0e2f";
 const BASELINE: &str = "verify_strict alone";
+const RECEIVED: &str = "highlevel, received";
+/// The events of the two runs whose difference is counted.
+const REPETITIONS: [u32; 2] = [50, 150];
 /// The lengths of the bodies in bytes.
 const LENGTHS: [usize; 3] = [512, 8 * 1024, 64 * 1024];
 /// The total size of the bodies of each length. Each event has a different id.
@@ -24,11 +28,11 @@ const ALL: usize = 8 * 1024 * 1024;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [option, length, count] = &arguments[..]
+    if let [option, candidate, length, count] = &arguments[..]
         && option == "--count"
     {
         let number = |text: &String| text.parse().expect("a number");
-        return receive_exactly(number(length), number(count));
+        return repeat_exactly(candidate, number(length), number(count));
     }
     let plan = Plan::of_arguments();
     let mut javascript = JavaScript::start();
@@ -42,6 +46,11 @@ fn main() {
             plan.slice.as_millis()
         );
         measure(&events, javascript.as_mut(), plan);
+    }
+    if plan.counts_instructions()
+        && let Some(callgrind) = Callgrind::find()
+    {
+        count_instructions(&callgrind);
     }
 }
 
@@ -63,7 +72,10 @@ impl Signed {
         let id = format!("3f2b8c1e-7a54-4f0e-9d2b-{number:012x}");
         let event = |text: &str| {
             let event = match length {
-                ..1024 => EventBuilder::outbound_sms(text),
+                // Without some of the optional fields there is room for a text.
+                ..1024 => ["userId", "source", "contentType", "from", "to"]
+                    .into_iter()
+                    .fold(EventBuilder::outbound_sms(text), EventBuilder::without),
                 _ => EventBuilder::outbound_email("Order confirmed", text),
             };
             event.app_id(APP).at(now).webhook_id(&id).body()
@@ -94,31 +106,37 @@ fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
+/// Returns a receiver whose deduplicator is full most of the time, like that of a busy server. An event is evicted before it is
+/// received a second time.
+fn receiver(key: &ed25519_dalek::VerifyingKey, capacity: usize) -> Receiver {
+    Receiver::builder()
+        .app_id(APP)
+        .key(PublicKey::from_bytes("benchmark", key.as_bytes()).expect("a key"))
+        .deduplicator(InMemoryDeduplicator::new().capacity(capacity).on_full(OnFull::EvictOldest))
+        .build()
+}
+
+fn verify(key: &ed25519_dalek::VerifyingKey, event: &Signed) -> bool {
+    key.verify_strict(&event.body, &event.signature).is_ok()
+}
+
+/// Receives and commits an event. The in-memory deduplicator never waits, so no runtime is needed.
+fn receive(receiver: &Receiver, event: &Signed) -> bool {
+    let handled =
+        pin!(async { receiver.receive(&event.headers, event.body.clone(), event.now).await?.commit().await });
+    matches!(handled.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
+}
+
 /// Measures all candidates alternately, each round starting with a different one, and prints the table.
 fn measure(events: &[Signed], mut javascript: Option<&mut JavaScript>, plan: Plan) {
     let event = &events[0];
     let key = event.key.verifying_key();
-    let receiver = Receiver::builder()
-        .app_id(APP)
-        .key(PublicKey::from_bytes("benchmark", key.as_bytes()).expect("a key"))
-        // Full most of the time, like that of a busy server. An event is evicted before it is received a second time.
-        .deduplicator(InMemoryDeduplicator::new().capacity(events.len() / 2).on_full(OnFull::EvictOldest))
-        .build();
+    let receiver = receiver(&key, events.len() / 2);
     let (mut verified, mut received) = (events.iter().cycle(), events.iter().cycle());
-    let mut bare = || {
-        let Some(event) = verified.next() else { return false };
-        key.verify_strict(&event.body, &event.signature).is_ok()
-    };
-    let mut receive = || {
-        let Some(event) = received.next() else { return false };
-        // The in-memory deduplicator never waits, so no runtime is needed.
-        let handled = pin!(async {
-            receiver.receive(&event.headers, event.body.clone(), event.now).await?.commit().await
-        });
-        matches!(handled.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
-    };
+    let mut bare = || verified.next().is_some_and(|event| verify(&key, event));
+    let mut receive = || received.next().is_some_and(|event| receive(&receiver, event));
 
-    let mut names = vec![BASELINE.to_owned(), "highlevel, received".to_owned()];
+    let mut names = vec![BASELINE.to_owned(), RECEIVED.to_owned()];
     if let Some(javascript) = &javascript {
         names.push(format!("JavaScript SDK {}, function and JSON.parse", javascript.version));
         names.push(format!("JavaScript SDK {}, middleware", javascript.version));
@@ -145,20 +163,37 @@ fn measure(events: &[Signed], mut javascript: Option<&mut JavaScript>, plan: Pla
     measure::print("", "event", &rows, BASELINE);
 }
 
-/// Receives a fixed number of events of one length. The difference of two runs under
-/// `valgrind --tool=callgrind` is the number of instructions per event, without the setup.
-fn receive_exactly(length: usize, count: usize) {
-    let key = ed25519_dalek::SigningKey::from_bytes(&[1; 32]).verifying_key();
-    let key = PublicKey::from_bytes("benchmark", key.as_bytes()).expect("a key");
-    let deduplicator = InMemoryDeduplicator::new().capacity(32).on_full(OnFull::EvictOldest);
-    let receiver = Receiver::builder().app_id(APP).key(key).deduplicator(deduplicator).build();
+/// Verifies or receives a fixed number of events of one length, for [`count_instructions`].
+fn repeat_exactly(candidate: &str, length: usize, count: usize) {
     let events: Vec<Signed> = (0..64).map(|number| Signed::of(length, number)).collect();
+    let key = events[0].key.verifying_key();
+    let receiver = receiver(&key, events.len() / 2);
     for event in events.iter().cycle().take(count) {
-        let handled = pin!(async {
-            receiver.receive(&event.headers, event.body.clone(), event.now).await?.commit().await
-        });
-        assert!(matches!(handled.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(()))));
+        let is_accepted = match candidate {
+            BASELINE => verify(&key, event),
+            _ => receive(&receiver, event),
+        };
+        assert!(is_accepted, "the event was not accepted");
     }
+}
+
+/// Prints the instructions of one event. They are equal in each run, so each is counted once.
+fn count_instructions(callgrind: &Callgrind) {
+    println!("Instructions of one event in user mode, by callgrind\n");
+    println!("| | 0.5 KiB | 8 KiB | 64 KiB |\n|---|---:|---:|---:|");
+    let counts = [BASELINE, RECEIVED].map(|candidate| {
+        let count = |length: usize| {
+            callgrind.per_repetition(&["--count", candidate, &length.to_string()], REPETITIONS)
+        };
+        (candidate, LENGTHS.map(count))
+    });
+    for (candidate, counts) in &counts {
+        println!("| {candidate} | {:.0} | {:.0} | {:.0} |", counts[0], counts[1], counts[2]);
+    }
+    let [(_, bare), (_, received)] = counts;
+    let ratios: Vec<String> =
+        bare.iter().zip(received).map(|(bare, received)| format!("{:.2}", bare / received)).collect();
+    println!("| ratio, bare to received | {} |\n", ratios.join(" | "));
 }
 
 /// Repeats a function for this time. Panics if it fails.
