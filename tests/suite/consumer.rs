@@ -67,6 +67,22 @@ fn a_consumer_compiles_no_generator() {
     }
 }
 
+/// Edge functions verify webhooks without an HTTP client and without a runtime.
+#[test]
+fn a_consumer_without_the_client_compiles_no_http_client() {
+    const CLIENT: [&str; 6] = ["hyper", "reqwest", "rustls", "tokio", "tokio-util", "getrandom"];
+    let packages = compiled(&[r#"highlevel = { path = "crates/highlevel", default-features = false }"#]);
+    assert!(packages.iter().any(|package| package == "ed25519-dalek"), "{packages:?}");
+    let unexpected: Vec<&String> =
+        packages.iter().filter(|package| CLIENT.contains(&package.as_str())).collect();
+    assert_eq!(unexpected, Vec::<&String>::new());
+    // The names are those of the tree with the client.
+    let packages = compiled(&[r#"highlevel = { path = "crates/highlevel" }"#]);
+    for name in CLIENT {
+        assert!(packages.iter().any(|package| package == name), "{name} is not in {packages:?}");
+    }
+}
+
 #[test]
 fn a_consumer_that_wants_schemas_compiles_one_schemars() {
     let packages = compiled(&[r#"highlevel = { path = "crates/highlevel", features = ["schemars"] }"#]);

@@ -34,7 +34,22 @@ pub fn finish(source: TokenStream, document: &Document, enums: &[OpenEnum]) -> R
         .ok_or_else(|| bug("the generated source has no module `types`".to_owned()))?;
     complete_types(types, document, enums)
         .map_err(|error| bug(format!("the completed source is not Rust: {error}")))?;
+    require_client(&mut file);
     Ok(file)
+}
+
+/// Compiles everything but the types only with the feature `client`.
+fn require_client(file: &mut syn::File) {
+    for item in &mut file.items {
+        let attributes = match item {
+            Item::Use(item) => &mut item.attrs,
+            Item::Struct(item) => &mut item.attrs,
+            Item::Impl(item) => &mut item.attrs,
+            Item::Mod(item) if item.ident != "types" => &mut item.attrs,
+            _ => continue,
+        };
+        attributes.push(parse_quote!(#[cfg(feature = "client")]));
+    }
 }
 
 /// Returns the source as text, with a header that names its generator and its input.

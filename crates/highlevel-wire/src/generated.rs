@@ -2,8 +2,10 @@
 // `cargo xtask codegen`.
 
 #[allow(unused_imports)]
+#[cfg(feature = "client")]
 pub use progenitor_client::{ByteStream, ClientInfo, Error, ResponseValue};
 #[allow(unused_imports)]
+#[cfg(feature = "client")]
 use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderExt};
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
@@ -7624,11 +7626,13 @@ pub mod types {
 Send messages to contacts, record messages and calls that happened elsewhere, and receive the events of conversations.
 
 Version: 2021-04-15*/
+#[cfg(feature = "client")]
 pub struct Client {
     pub(crate) baseurl: crate::BaseUrl,
     pub(crate) client: reqwest::Client,
     pub(crate) inner: crate::RequestContext,
 }
+#[cfg(feature = "client")]
 impl Client {
     /// Create a new client.
     ///
@@ -7663,6 +7667,7 @@ impl Client {
         }
     }
 }
+#[cfg(feature = "client")]
 impl ClientInfo<crate::RequestContext> for Client {
     fn api_version() -> &'static str {
         "2021-04-15"
@@ -7678,6 +7683,7 @@ impl ClientInfo<crate::RequestContext> for Client {
     }
 }
 #[allow(clippy::all)]
+#[cfg(feature = "client")]
 impl Client {
     /**List contacts
 
@@ -8628,6 +8634,7 @@ Arguments:
     }
 }
 /// Items consumers will typically use such as the Client.
+#[cfg(feature = "client")]
 pub mod prelude {
     #[allow(unused_imports)]
     pub use super::Client;

@@ -9,28 +9,44 @@
 //! - [`Timestamp`]: a point in time that keeps the text it came as.
 //! - the conversions of open enums, which keep values that this version does not know.
 //!
+//! Without the feature `client`, which is on by default, the crate has the types only, and compiles for `wasm32-unknown-unknown`.
+//!
 //! There is no policy in this crate: no retries, no limits, no evaluation of responses. They are in the crate
 //! `highlevel`.
 
+#[cfg(feature = "client")]
 mod context;
+#[cfg(feature = "client")]
 mod download;
+#[cfg(feature = "client")]
 mod hooks;
 mod open_enum;
+#[cfg(feature = "client")]
 mod request;
 mod rfc3339;
+#[cfg(feature = "client")]
 mod seal;
+#[cfg(feature = "client")]
 mod timer;
 mod timestamp;
 
+#[cfg(feature = "client")]
 pub use context::{
     End, ExchangeFuture, Gate, HttpExchange, MayBegin, RawResponse, RequestContext, RequestSettings,
     RequestTrace,
 };
+#[cfg(feature = "client")]
 pub use download::Download;
-pub use generated::{Client, types};
+#[cfg(feature = "client")]
+pub use generated::Client;
+pub use generated::types;
+#[cfg(feature = "client")]
 pub use progenitor_client::{ClientInfo, Error, ResponseValue};
+#[cfg(feature = "client")]
 pub use request::BaseUrl;
+#[cfg(feature = "client")]
 pub use reqwest::multipart;
+#[cfg(feature = "client")]
 pub use timer::GRACE;
 pub use timestamp::{InvalidTimestamp, Timestamp};
 

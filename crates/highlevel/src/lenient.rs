@@ -33,12 +33,14 @@ pub(crate) fn read<T: DeserializeOwned>(json: Map<String, Value>) -> Result<Read
 }
 
 /// Reads the body of a response without the fields whose value has an unexpected type.
+#[cfg(feature = "client")]
 pub(crate) fn read_body<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
     let fields: Map<String, Value> = serde_json::from_slice(body)?;
     read(fields).map(|read| read.value).map_err(|unreadable| unreadable.error)
 }
 
 /// Reads the body of a response after `repair` has changed it. A body that is no object is read as it is.
+#[cfg(feature = "client")]
 pub(crate) fn read_repaired<T: DeserializeOwned>(
     body: &[u8],
     repair: fn(&mut Value),
@@ -52,6 +54,7 @@ pub(crate) fn read_repaired<T: DeserializeOwned>(
 }
 
 /// Removes the fields of an object whose value has an unexpected type. An object that lacks a field is left unchanged.
+#[cfg(feature = "client")]
 pub(crate) fn remove_mistyped<T: DeserializeOwned>(object: &mut Value) {
     if let Value::Object(fields) = object
         && let Ok(read) = read::<T>(fields.clone())

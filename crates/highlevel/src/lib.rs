@@ -74,6 +74,7 @@
 //!
 //! | feature | default | effect |
 //! |---|---|---|
+//! | `client` | yes | the client; without it, types and the verification of webhooks remain, also for `wasm32-unknown-unknown` |
 //! | `http2` | yes | HTTP/2 if the server offers it by ALPN; [`http1_only`](TransportBuilder::http1_only) disables it per client |
 //! | `rustls-ring` | yes | TLS with rustls and ring |
 //! | `aws-lc` | | TLS with rustls and aws-lc, see [`Tls`] |
@@ -91,78 +92,136 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "client")]
 pub mod auth;
 #[cfg(feature = "blocking")]
 pub mod blocking;
+#[cfg(feature = "client")]
 mod calls;
 mod channel;
+#[cfg(feature = "client")]
 mod classify;
+#[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "testing")]
 mod conformance;
+#[cfg(feature = "client")]
 mod connection;
+#[cfg(feature = "client")]
 mod contacts;
+#[cfg(feature = "client")]
 mod conversations;
+#[cfg(feature = "client")]
 mod delivery;
+#[cfg(feature = "client")]
 mod error;
+#[cfg(feature = "client")]
 mod executor;
+#[cfg(feature = "client")]
 mod files;
+#[cfg(feature = "client")]
 mod find;
 #[cfg(all(doc, not(doctest)))]
 pub mod guide;
+#[cfg(feature = "client")]
 mod headers;
 mod lenient;
+#[cfg(feature = "client")]
 pub mod limit;
+#[cfg(feature = "client")]
 mod listing;
+#[cfg(feature = "client")]
 mod mention;
+#[cfg(feature = "client")]
 mod messages;
+#[cfg(feature = "client")]
 pub mod middleware;
+#[cfg(feature = "client")]
 mod operations;
+#[cfg(feature = "client")]
 mod panics;
+#[cfg(feature = "client")]
 mod path;
+#[cfg(feature = "client")]
 mod phone;
+#[cfg(feature = "client")]
 mod receipt;
+#[cfg(feature = "client")]
 mod recent;
+#[cfg(feature = "client")]
 mod reconcile;
+#[cfg(feature = "client")]
 mod recording;
+#[cfg(feature = "client")]
 mod redact;
+#[cfg(feature = "client")]
 mod request;
+#[cfg(feature = "client")]
 mod retry;
+#[cfg(feature = "client")]
 mod search;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "client")]
 mod time;
+#[cfg(feature = "client")]
 mod token;
+#[cfg(feature = "client")]
 mod transport;
+#[cfg(feature = "client")]
 mod unauthorized;
+#[cfg(feature = "client")]
 mod validate;
 pub mod webhook;
 
+#[cfg(feature = "client")]
 pub use calls::{Calls, Number, OutboundCall};
+#[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder};
+#[cfg(feature = "client")]
 pub use contacts::{Contact, ContactKey, ContactUpdate, Contacts, Note};
+#[cfg(feature = "client")]
 pub use conversations::Conversations;
+#[cfg(feature = "client")]
 pub use delivery::Delivery;
+#[cfg(feature = "client")]
 pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "client")]
 pub use files::{Files, Upload};
+#[cfg(feature = "client")]
 pub use find::{Examined, Finding, ReadBack};
+#[cfg(feature = "client")]
 pub use limit::{LocalRateLimiter, RateLimitHeaders, RateLimiter};
+#[cfg(feature = "client")]
 pub use listing::Listing;
+#[cfg(feature = "client")]
 pub use messages::{
     Addressed, Custom, Email, EmailProgress, Facebook, Inbound, Instagram, InternalComment, LiveChat,
     Messages, Rcs, Sms, Status, TikTok, Unaddressed, WhatsApp, inbound,
 };
+#[cfg(feature = "client")]
 pub use path::RequestPath;
+#[cfg(feature = "client")]
 pub use phone::{InvalidPhoneNumber, PhoneNumber};
+#[cfg(feature = "client")]
 pub use receipt::Receipt;
+#[cfg(feature = "client")]
 pub use reconcile::{Fingerprint, Fingerprintable, ObservedMessage, Reconciliation};
+#[cfg(feature = "client")]
 pub use recording::Recording;
+#[cfg(feature = "client")]
 pub use request::Request;
+#[cfg(feature = "client")]
 pub use reqwest::Method;
+#[cfg(feature = "client")]
 pub use retry::RetryPolicy;
+#[cfg(feature = "client")]
 pub use search::{ContactSearch, ConversationSearch, MessageExport};
+#[cfg(feature = "client")]
 pub use secrecy::SecretString;
+#[cfg(feature = "client")]
 pub use token::{TokenResult, TokenSource};
+#[cfg(feature = "client")]
 pub use transport::{Tls, Transport, TransportBuilder};
 
 pub use highlevel_wire::Timestamp;
@@ -177,6 +236,9 @@ pub use highlevel_wire::types::{
 ///
 /// `client.messages().send(…)` and its siblings accept the request types of [`wire::types`] as well.
 pub mod wire {
-    pub use highlevel_wire::{Client, ClientInfo, Error, ResponseValue, types};
+    pub use highlevel_wire::types;
+    #[cfg(feature = "client")]
+    pub use highlevel_wire::{Client, ClientInfo, Error, ResponseValue};
+    #[cfg(feature = "client")]
     pub use highlevel_wire::{End, Gate, RawResponse, RequestContext, RequestSettings, RequestTrace};
 }

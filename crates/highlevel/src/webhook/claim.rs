@@ -171,6 +171,8 @@ impl<T: Send + 'static> Future for Detached<T> {
     }
 }
 
+// Without the client there is no tokio to run it.
+#[cfg(feature = "client")]
 impl<T: Send + 'static> Drop for Detached<T> {
     fn drop(&mut self) {
         if let Some(future) = self.0.take()
