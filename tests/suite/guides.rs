@@ -11,7 +11,15 @@ fn the_package_contains_the_guides() {
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let files = String::from_utf8(output.stdout).expect("UTF-8");
-    for guide in ["auth.md", "blocking.md", "bridge.md", "delivery.md", "testing.md", "webhooks.md"] {
+    for guide in [
+        "auth.md",
+        "blocking.md",
+        "bridge.md",
+        "delivery.md",
+        "observability.md",
+        "testing.md",
+        "webhooks.md",
+    ] {
         let packaged = format!("guide/{guide}");
         assert!(files.lines().any(|file| file == packaged), "the package lacks {packaged}");
         let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("a guide");

@@ -34,6 +34,7 @@ pub fn finish(source: TokenStream, document: &Document, enums: &[OpenEnum]) -> R
         .ok_or_else(|| bug("the generated source has no module `types`".to_owned()))?;
     complete_types(types, document, enums)
         .map_err(|error| bug(format!("the completed source is not Rust: {error}")))?;
+    file.items.push(routes(document));
     require_client(&mut file);
     Ok(file)
 }
@@ -44,12 +45,43 @@ fn require_client(file: &mut syn::File) {
         let attributes = match item {
             Item::Use(item) => &mut item.attrs,
             Item::Struct(item) => &mut item.attrs,
+            Item::Fn(item) => &mut item.attrs,
             Item::Impl(item) => &mut item.attrs,
             Item::Mod(item) if item.ident != "types" => &mut item.attrs,
             _ => continue,
         };
         attributes.push(parse_quote!(#[cfg(feature = "client")]));
     }
+}
+
+/// Returns the function that looks up the method and the path of an operation, hand-written ones included.
+fn routes(document: &Document) -> Item {
+    let arms = document.operations().filter_map(|(path, method, operation)| {
+        let name = snake_case(operation.get("operationId")?.as_str()?);
+        let method = method.to_uppercase();
+        Some(quote!(#name => Some((#method, #path)),))
+    });
+    parse_quote! {
+        /// Returns the method and the path template of an operation, by the name of its function.
+        pub fn route(operation: &str) -> ::std::option::Option<(&'static str, &'static str)> {
+            match operation {
+                #(#arms)*
+                _ => None,
+            }
+        }
+    }
+}
+
+/// Returns the name of the function of an operation: `send_message` for `sendMessage`.
+fn snake_case(operation_id: &str) -> String {
+    let mut name = String::new();
+    for character in operation_id.chars() {
+        if character.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(character.to_ascii_lowercase());
+    }
+    name
 }
 
 /// Returns the source as text, with a header that names its generator and its input.

@@ -8639,3 +8639,60 @@ pub mod prelude {
     #[allow(unused_imports)]
     pub use super::Client;
 }
+/// Returns the method and the path template of an operation, by the name of its function.
+#[cfg(feature = "client")]
+pub fn route(operation: &str) -> ::std::option::Option<(&'static str, &'static str)> {
+    match operation {
+        "list_contacts" => Some(("GET", "/contacts/")),
+        "create_contact" => Some(("POST", "/contacts/")),
+        "search_contacts" => Some(("POST", "/contacts/search")),
+        "find_duplicate_contact" => Some(("GET", "/contacts/search/duplicate")),
+        "upsert_contact" => Some(("POST", "/contacts/upsert")),
+        "get_contact" => Some(("GET", "/contacts/{contactId}")),
+        "update_contact" => Some(("PUT", "/contacts/{contactId}")),
+        "add_contact_note" => Some(("POST", "/contacts/{contactId}/notes")),
+        "add_contact_tags" => Some(("POST", "/contacts/{contactId}/tags")),
+        "remove_contact_tags" => Some(("DELETE", "/contacts/{contactId}/tags")),
+        "create_conversation" => Some(("POST", "/conversations/")),
+        "get_transcription" => {
+            Some((
+                "GET",
+                "/conversations/locations/{locationId}/messages/{messageId}/transcription",
+            ))
+        }
+        "send_message" => Some(("POST", "/conversations/messages")),
+        "get_email" => Some(("GET", "/conversations/messages/email/{emailMessageId}")),
+        "cancel_scheduled_email" => {
+            Some(("DELETE", "/conversations/messages/email/{emailMessageId}/schedule"))
+        }
+        "update_email_status" => {
+            Some(("PUT", "/conversations/messages/email/{emailMessageId}/status"))
+        }
+        "export_messages" => Some(("GET", "/conversations/messages/export")),
+        "add_inbound_message" => Some(("POST", "/conversations/messages/inbound")),
+        "add_outbound_call" => Some(("POST", "/conversations/messages/outbound")),
+        "upload_files" => Some(("POST", "/conversations/messages/upload")),
+        "get_message" => Some(("GET", "/conversations/messages/{messageId}")),
+        "set_message_attachments" => {
+            Some(("PUT", "/conversations/messages/{messageId}/attachments"))
+        }
+        "get_recording" => {
+            Some((
+                "GET",
+                "/conversations/messages/{messageId}/locations/{locationId}/recording",
+            ))
+        }
+        "cancel_scheduled_message" => {
+            Some(("DELETE", "/conversations/messages/{messageId}/schedule"))
+        }
+        "update_message_status" => {
+            Some(("PUT", "/conversations/messages/{messageId}/status"))
+        }
+        "set_typing" => Some(("POST", "/conversations/providers/live-chat/typing")),
+        "search_conversations" => Some(("GET", "/conversations/search")),
+        "get_conversation" => Some(("GET", "/conversations/{conversationId}")),
+        "update_conversation" => Some(("PUT", "/conversations/{conversationId}")),
+        "list_messages" => Some(("GET", "/conversations/{conversationId}/messages")),
+        _ => None,
+    }
+}

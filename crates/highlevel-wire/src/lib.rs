@@ -37,9 +37,9 @@ pub use context::{
 };
 #[cfg(feature = "client")]
 pub use download::Download;
-#[cfg(feature = "client")]
-pub use generated::Client;
 pub use generated::types;
+#[cfg(feature = "client")]
+pub use generated::{Client, route};
 #[cfg(feature = "client")]
 pub use progenitor_client::{ClientInfo, Error, ResponseValue};
 #[cfg(feature = "client")]

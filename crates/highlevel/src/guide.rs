@@ -20,6 +20,10 @@ pub mod bridge {}
 #[doc = include_str!("../guide/delivery.md")]
 pub mod delivery {}
 
+/// Spans and metrics.
+#[doc = include_str!("../guide/observability.md")]
+pub mod observability {}
+
 /// Tests of programs that use this crate: outcomes without a network.
 #[doc = include_str!("../guide/testing.md")]
 pub mod testing {}

@@ -83,11 +83,12 @@
 //! | `axum` | | `webhook::axum`, an extractor and a layer |
 //! | `rsa` | | `webhook::RsaPublicKey`, for the legacy RSA signature |
 //! | `schemars` | | `JsonSchema` for the types of requests, responses and webhooks |
+//! | `metrics` | | durations, outcomes and retries through the `metrics` facade, see the guide `observability` |
 //! | `testing` | | `testing`, a transport that produces any outcome; `webhook::testing` to sign events; and conformance suites for custom stores, limiters and deduplicators |
 //!
 //! # Guides
 //!
-//! Delivery, authentication, webhooks, tests, a bridge to a phone system and the blocking client each have a guide: see the module
+//! Delivery, authentication, webhooks, tests, observability, a bridge to a phone system and the blocking client each have a guide: see the module
 //! `guide` of the documentation, or `docs/` in the repository.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -160,6 +161,8 @@ mod request;
 mod retry;
 #[cfg(feature = "client")]
 mod search;
+#[cfg(feature = "client")]
+mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "client")]

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::classify::RepeatSafety;
 use crate::executor::Operation;
+use crate::telemetry::HttpRoute;
 use crate::{Client, Error, Receipt, RequestPath, Result};
 
 impl Client {
@@ -120,6 +121,10 @@ impl Operation for Raw {
     type Response = ();
 
     const NAME: &'static str = "request";
+
+    fn route(&self) -> HttpRoute {
+        HttpRoute::raw(&self.method)
+    }
 
     fn replay(&self) -> RepeatSafety {
         match (self.method.is_safe(), self.method.is_idempotent()) {

@@ -27,6 +27,7 @@ const HIGHLEVEL: Structure = Structure {
         // One operation: attempts until a receipt or an error.
         &["executor"],
         &["connection"],
+        &["telemetry"],
         &["limit", "retry", "token", "transport", "redact"],
         &["middleware"],
         &["unauthorized", "classify"],

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use highlevel_wire::{Gate, MayBegin, RequestTrace, ResponseValue};
 use http::HeaderValue;
-use tracing::{Instrument, Span, field};
+use tracing::{Instrument, Span};
 
 use super::evaluate::{FailedAttempt, evaluate};
 use super::execution::{AttemptStep, Execution};
@@ -15,6 +15,7 @@ use crate::Receipt;
 use crate::headers::RateLimitHeaders;
 use crate::limit::{Expiry, Permit, RateLimited};
 use crate::middleware::RequestInfo;
+use crate::telemetry;
 use crate::time::now;
 use crate::token::Bearer;
 use crate::transport::HttpClient;
@@ -48,13 +49,9 @@ impl<O: Operation> Execution<'_, O> {
             self.attempted = Some(attempted);
             self.tracked.attempt(attempted);
         }
-        let span = tracing::debug_span!(
-            "highlevel",
-            operation = O::NAME,
-            attempt = self.log.attempts,
-            status = field::Empty,
-            ms = field::Empty
-        );
+        let route = || self.operation.route();
+        let server = &self.executor.connection.origin;
+        let span = telemetry::attempt_span(O::NAME, route, server, self.log.attempts - 1);
         let checks = Arc::new(BeginChecks { permit, begin_before: self.options.begin_before });
         let gate = Gate::from(Arc::clone(&checks));
         let sent = self.send(&slot.http, gate, authorization, timeout).instrument(span.clone()).await;
@@ -70,7 +67,7 @@ impl<O: Operation> Execution<'_, O> {
             evaluate::<O>(self.operation.replay(), sent.result, sent.trace, &headers, &bearer.token);
         report(&checks.permit, &outcome, &headers);
         drop(checks);
-        log(&span, &outcome, now().saturating_duration_since(started));
+        self.note_end(&span, &outcome, now().saturating_duration_since(started));
         self.note_acceptance(&outcome, bearer);
         match outcome {
             Ok(receipt) => AttemptStep::Accepted(receipt),
@@ -100,6 +97,21 @@ impl<O: Operation> Execution<'_, O> {
         Sent { result, trace }
     }
 
+    /// Records the end of the attempt in its span and in the metrics.
+    fn note_end(&self, span: &Span, outcome: &AttemptOutcome<O::Response>, elapsed: Duration) {
+        let (status, error) = match outcome {
+            Ok(receipt) => (Some(receipt.http_status()), None),
+            Err(failed) => (failed.error.status(), Some(&failed.error)),
+        };
+        let server = &self.executor.connection.origin;
+        telemetry::end_attempt(span, || self.operation.route(), server, status, error, elapsed);
+        let _entered = span.enter();
+        match error {
+            None => tracing::debug!("accepted"),
+            Some(error) => tracing::debug!(kind = ?error.kind(), delivery = ?error.delivery(), "failed"),
+        }
+    }
+
     /// Notifies the token source if the server accepts a fresh token after it rejected the previous one.
     fn note_acceptance(&mut self, outcome: &AttemptOutcome<O::Response>, bearer: &Bearer) {
         let is_accepted = match outcome {
@@ -120,22 +132,5 @@ fn report<T>(permit: &Permit, outcome: &AttemptOutcome<T>, headers: &RateLimitHe
     };
     if let Some(status) = status {
         permit.observe(headers, (status == 429).then(|| RateLimited::new(retry_after)));
-    }
-}
-
-fn log<T>(span: &Span, outcome: &AttemptOutcome<T>, elapsed: Duration) {
-    let _entered = span.enter();
-    span.record("ms", u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
-    match outcome {
-        Ok(receipt) => {
-            span.record("status", receipt.http_status());
-            tracing::debug!("accepted");
-        }
-        Err(FailedAttempt { error, .. }) => {
-            if let Some(status) = error.status() {
-                span.record("status", status);
-            }
-            tracing::debug!(kind = ?error.kind(), delivery = ?error.delivery(), "failed");
-        }
     }
 }

@@ -2,6 +2,8 @@
 
 use highlevel_wire::RequestContext;
 
+use crate::telemetry;
+
 /// Logs an operation whose future is dropped before it has finished: nothing else reports whether its request was sent.
 pub(super) struct DropLog {
     operation: &'static str,
@@ -25,6 +27,7 @@ impl Drop for DropLog {
         if self.is_finished {
             return;
         }
+        telemetry::drop_operation(self.operation);
         // A sealed request cannot be written after this line.
         let is_written = self.current.as_ref().is_some_and(RequestContext::seal);
         tracing::warn!(

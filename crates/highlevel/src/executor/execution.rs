@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use tracing::{Instrument, Span};
+
 use super::drop_log::DropLog;
 use super::evaluate::FailedAttempt;
 use super::operation::Operation;
@@ -11,6 +13,7 @@ use super::track::TrackedRequest;
 use crate::classify::RepeatSafety;
 use crate::connection::Options;
 use crate::retry::{RetryCounts, RetryDecision, random};
+use crate::telemetry;
 use crate::time::{MAX_DURATION, now};
 use crate::token::{Bearer, RejectedToken, is_same};
 use crate::unauthorized::Unauthorized;
@@ -23,7 +26,8 @@ impl Executor {
         options: &Options,
         operation: &O,
     ) -> Result<Receipt<O::Response>> {
-        Execution::new(self, options, operation).run().await
+        let span = telemetry::operation_span(O::NAME);
+        Execution::new(self, options, operation).run(span.clone()).instrument(span).await
     }
 }
 
@@ -81,7 +85,8 @@ impl<'a, O: Operation> Execution<'a, O> {
 
     /// Runs to the end. The receipt or the error reports the number of attempts; the error also what may have been done
     /// by an earlier attempt.
-    pub(super) async fn run(mut self) -> Result<Receipt<O::Response>> {
+    pub(super) async fn run(mut self, span: Span) -> Result<Receipt<O::Response>> {
+        let started = now();
         let result = self.attempt_until_done().await;
         self.log.is_finished = true;
         let result = match result {
@@ -94,6 +99,13 @@ impl<'a, O: Operation> Execution<'a, O> {
                 Err(error.after(self.log.attempts, self.log.may_have_been_done, fingerprint))
             }
         };
+        telemetry::end_operation(
+            &span,
+            O::NAME,
+            self.log.attempts,
+            &result,
+            now().saturating_duration_since(started),
+        );
         self.tracked.end(&result);
         result
     }
@@ -143,6 +155,7 @@ impl<'a, O: Operation> Execution<'a, O> {
             return Err(error);
         }
         tracing::debug!(operation = O::NAME, attempt = self.log.attempts, ?next, "retrying");
+        telemetry::retry_operation(O::NAME);
         self.log.may_have_been_done |= !verdict.delivery.is_safe_to_resend();
         self.last_error = Some(error);
         Ok(pause)

@@ -6,6 +6,7 @@ use highlevel_wire::ResponseValue;
 
 use crate::classify::RepeatSafety;
 use crate::recent::Addressee;
+use crate::telemetry::HttpRoute;
 use crate::{Fingerprint, MessageId, Result};
 
 /// A request that the generated client can send.
@@ -15,6 +16,11 @@ pub(crate) trait Operation: Sync {
 
     /// The name that the generated client uses.
     const NAME: &'static str;
+
+    /// Returns the method and the path template, for spans and metrics.
+    fn route(&self) -> HttpRoute {
+        HttpRoute::of(Self::NAME)
+    }
 
     /// Returns whether the request may be repeated if it may have been done. Defaults to [`RepeatSafety::Unsafe`].
     fn replay(&self) -> RepeatSafety {

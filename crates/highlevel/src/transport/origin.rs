@@ -8,6 +8,9 @@ use reqwest::Url;
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(super) name: Arc<str>,
+    /// The host and the port, for spans and metrics.
+    pub(crate) host: Arc<str>,
+    pub(crate) port: u16,
     pub(super) is_https: bool,
     pub(super) is_loopback: bool,
 }
@@ -16,6 +19,8 @@ impl Origin {
     pub(crate) fn of(url: &Url) -> Self {
         Self {
             name: url.origin().ascii_serialization().into(),
+            host: url.host_str().unwrap_or_default().into(),
+            port: url.port_or_known_default().unwrap_or_default(),
             is_https: url.scheme() == "https",
             is_loopback: is_loopback(url),
         }

@@ -22,5 +22,7 @@ mod retries;
 mod secrets;
 mod server;
 mod sharing;
+#[cfg(all(feature = "metrics", feature = "testing"))]
+mod telemetry;
 mod transport;
 mod webhook;

@@ -159,18 +159,18 @@ async fn the_log_has_the_facts_and_no_secrets() {
     let success = json!({ "conversationId": "CONVERSATION42", "messageId": "MESSAGE42" });
     let rejection = json!({ "message": "unusual words", "traceId": "t1" });
     let rows = [
-        (Action::Respond(json_response("201 Created", &success)), vec!["status=201", "accepted"]),
+        (Action::Respond(json_response("201 Created", &success)), vec!["status_code=201", "accepted"]),
         (
             Action::Respond(response("201 Created", "", "unusual words")),
-            vec!["status=201", "kind=Receipt", "delivery=Accepted"],
+            vec!["status_code=201", "kind=Receipt", "delivery=Accepted"],
         ),
         (
             Action::Respond(json_response("422 Unprocessable Entity", &rejection)),
-            vec!["status=422", "kind=Status", "delivery=Rejected"],
+            vec!["status_code=422", "kind=Status", "delivery=Rejected"],
         ),
         (
             Action::Respond(response("503 Busy", "", "unusual words")),
-            vec!["status=503", "kind=Status", "delivery=Unknown"],
+            vec!["status_code=503", "kind=Status", "delivery=Unknown"],
         ),
         (Action::Reset, vec!["kind=Connection", "delivery=Unknown"]),
         (Action::Stall(Vec::new()), vec!["kind=Timeout", "delivery=Unknown"]),
@@ -203,10 +203,12 @@ async fn the_log_has_the_facts_and_no_secrets() {
             for fact in &facts {
                 assert!(log.contains(fact), "{fact} is not in {log}");
             }
-            for fact in [&format!("operation=\"{operation}\""), "attempt=1", "ms="] {
+            for fact in
+                [&format!("highlevel.operation=\"{operation}\""), "highlevel.outcome=", "url.template="]
+            {
                 assert!(close.contains(fact), "{fact} is not in {close}");
             }
-            assert_eq!(close.contains("status="), has_response, "{close}");
+            assert_eq!(close.contains("status_code="), has_response, "{close}");
             for secret in confidential.iter().chain([&PART]) {
                 assert!(!log.contains(secret), "{secret} is in {log}");
                 // Bytes are logged as a list of numbers.
