@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::Args;
@@ -69,21 +70,15 @@ pub(crate) struct ApiAccessArgs {
     /// Send the token unencrypted if the base URL is that of another machine and starts with http://
     #[arg(long, global = true)]
     allow_plain_http: bool,
+    /// The app whose tokens the command uses.
+    #[arg(skip)]
+    opened: OnceLock<App>,
 }
 
 /// A client of the API, and the app whose tokens it uses.
 pub(crate) struct ApiAccess {
     pub(crate) client: Client,
     pub(crate) app: Option<App>,
-}
-
-impl ApiAccess {
-    /// Waits until refreshed tokens are stored. No other copy of them exists.
-    pub(crate) async fn finish(&self) {
-        if let Some(app) = &self.app {
-            let _timed_out = tokio::time::timeout(FLUSH_TIMEOUT, app.flush()).await;
-        }
-    }
 }
 
 impl ApiAccessArgs {
@@ -116,11 +111,19 @@ impl ApiAccessArgs {
         }
         let (builder, store) = self.app_builder()?;
         let app = builder.build()?;
+        let app = self.opened.get_or_init(|| app).clone();
         let location = match location {
             Some(location) => location.to_owned(),
             None => self.only_location(&store).await?,
         };
         Ok(ApiAccess { client: app.location(location), app: Some(app) })
+    }
+
+    /// Waits until refreshed tokens are stored, whatever the result of the command is. No other copy of them exists.
+    pub(crate) async fn flush(&self) {
+        if let Some(app) = self.opened.get() {
+            let _timed_out = tokio::time::timeout(FLUSH_TIMEOUT, app.flush()).await;
+        }
     }
 
     /// Returns access to the API for a command that has to name the location.

@@ -67,6 +67,14 @@ impl CommandError {
         self
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     pub(crate) fn reason(&self) -> ExitReason {
         self.reason
     }

@@ -38,7 +38,6 @@ impl FindArgs {
             ));
         }
         let finding = api.client.find(&saved.fingerprint()).await;
-        api.finish().await;
         let finding = finding.map_err(|error| {
             let failure = CommandError::of(&error);
             let reason = failure.reason();

@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::access::ApiAccessArgs;
 use crate::exit::ExitReason;
 use crate::failure::CommandError;
 use crate::output::{self, Printer};
 use crate::text::printable_lines;
-use crate::{find, send};
+use crate::{contact, conversation, doctor, find, generate, oauth, send, status, webhook};
 
 /// The line that `--version` prints.
 const VERSION: &str = concat!("highlevel ", env!("CARGO_PKG_VERSION"));
@@ -43,15 +43,45 @@ enum ProgramCommand {
     Send(Box<send::SendArgs>),
     /// Find out whether a message was sent whose outcome is unknown
     Find(find::FindArgs),
+    /// Find, show and store contacts
+    Contact(contact::ContactArgs),
+    /// List and show conversations
+    Conversation(conversation::ConversationArgs),
+    /// Show messages
+    Message(conversation::MessageShowArgs),
+    /// Report the delivery of a message through a conversation provider
+    Status(status::MessageStatusArgs),
+    /// Verify and receive webhook events
+    Webhook(webhook::WebhookArgs),
+    /// Install an app and manage its tokens
+    #[command(name = "oauth")]
+    OAuth(Box<oauth::OAuthArgs>),
+    /// Examine the configuration, the connection and the credentials
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script for a shell
+    Completions(generate::ShellArgs),
+    /// Print a manual page in roff format
+    Man(generate::ManualArgs),
 }
 
 impl Program {
     async fn run(self, printer: Printer) -> Result<(), CommandError> {
         let access = &self.access;
-        match self.command {
+        let result = match self.command {
             ProgramCommand::Send(args) => args.run(access, printer).await,
             ProgramCommand::Find(args) => args.run(access, printer).await,
-        }
+            ProgramCommand::Contact(args) => args.run(access, printer).await,
+            ProgramCommand::Conversation(args) => args.run(access, printer).await,
+            ProgramCommand::Message(args) => args.run(access, printer).await,
+            ProgramCommand::Status(args) => args.run(access, printer).await,
+            ProgramCommand::Webhook(args) => args.run(printer).await,
+            ProgramCommand::OAuth(args) => args.run(access, printer).await,
+            ProgramCommand::Doctor(args) => args.run(access, printer).await,
+            ProgramCommand::Completions(args) => args.run(Self::command()),
+            ProgramCommand::Man(args) => args.run(Self::command()),
+        };
+        access.flush().await;
+        result
     }
 }
 
@@ -103,8 +133,6 @@ fn exit(result: Result<(), CommandError>, printer: Printer) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

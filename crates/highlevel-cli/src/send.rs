@@ -65,13 +65,11 @@ impl SendArgs {
             result = messages.send(attempt.saved.request.clone()) => Some(result),
             () = interrupts.next() => None,
         };
-        let outcome = match result {
+        match result {
             Some(Ok(receipt)) => attempt.accepted(&receipt, printer),
             Some(Err(error)) if error.delivery() == Delivery::Unknown => Err(attempt.unknown(&error)),
             Some(Err(error)) => Err(attempt.failed(&error)),
             None => Err(attempt.interrupted()),
-        };
-        api.finish().await;
-        outcome
+        }
     }
 }

@@ -42,3 +42,11 @@ pub(crate) fn filled(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     }
 }
+
+/// Parses the maximum number of entries of a list.
+pub(crate) fn limit(text: &str) -> Result<u16, String> {
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=1000).contains(limit))
+        .ok_or_else(|| "expected a whole number from 1 to 1000".to_owned())
+}

@@ -168,9 +168,9 @@ fn highlevel_postgres_has_its_layers() {
 const CLI: Structure = Structure {
     layers: &[
         &["program"],
-        &["send", "find"],
+        &["send", "find", "contact", "conversation", "status", "webhook", "oauth", "doctor", "generate"],
         &["recipient", "saved"],
-        &["access"],
+        &["access", "server"],
         &["failure", "output"],
         &["exit", "interrupt", "text", "values"],
     ],

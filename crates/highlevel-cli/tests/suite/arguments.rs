@@ -21,6 +21,23 @@ async fn help_and_version_are_printed() {
 }
 
 #[tokio::test]
+async fn completion_scripts_and_manual_pages_are_printed() {
+    let setup = Setup::new().await;
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = setup.anonymous(&["completions", shell]).output().expect("it runs");
+        let script = String::from_utf8(script.stdout).expect("UTF-8");
+        for word in ["to-contact", "whatsapp", "doctor", "token-file"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let page = setup.run(&["man"]).exits(0).stdout;
+    assert!(page.contains(".TH highlevel 1") && page.contains(".SH OPTIONS"), "{page}");
+    let page = setup.run(&["man", "send", "sms"]).exits(0).stdout;
+    assert!(page.contains("highlevel\\-send\\-sms") || page.contains("highlevel-send-sms"), "{page}");
+    setup.run(&["man", "sent"]).exits(2).complains(&["there is no command `sent`"]);
+}
+
+#[tokio::test]
 async fn errors_of_arguments_suggest_a_fix() {
     let setup = Setup::new().await;
     for (arguments, part) in [
