@@ -8,8 +8,9 @@ use crate::weight;
 
 /// The maximum number of usable credentials.
 const MAX_USABLE: usize = 10_000;
-/// The maximum number of unusable credentials. They are retained so that error messages and counts are precise.
-const MAX_SPENT: usize = 1_000;
+/// The maximum number of unusable credentials. They are retained so that error messages and counts are precise, and that the
+/// response of a refresh is repeated, also if thousands of locations refresh within the seconds in which HighLevel does so.
+const MAX_SPENT: usize = 5_000;
 /// The maximum memory of all credentials, in bytes.
 pub(crate) const MAX_BYTES: usize = 12 * 1024 * 1024;
 

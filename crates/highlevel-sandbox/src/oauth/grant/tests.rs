@@ -303,7 +303,7 @@ fn stored_credentials_are_bounded() {
         ["codes", "accessTokens", "refreshTokens"].map(|name| document[name].as_object().unwrap().len())
     };
     let code = registry.code("code-location").unwrap().clone();
-    for number in 0..1_500_i32 {
+    for number in 0..5_500_i32 {
         let now = start() + TimeDelta::milliseconds(i64::from(number) * 100);
         let new = format!("{number:05}");
         registry.put_code(new.clone(), Code { expires_at: now, ..code.clone() }, now);
@@ -312,9 +312,9 @@ fn stored_credentials_are_bounded() {
         registry.apply(decision.change.unwrap(), now);
         token = format!("refresh-{new}");
     }
-    let now = start() + TimeDelta::seconds(150);
+    let now = start() + TimeDelta::seconds(550);
     let refused = (Outcome::Refused, Some((400, "Invalid grant: refresh token is invalid")));
-    for (used, is_known) in [("refresh-00000", false), ("refresh-01100", true)] {
+    for (used, is_known) in [("refresh-00000", false), ("refresh-05100", true)] {
         let decision = decide(&refresh(used), &registry, now, &generated("new"));
         assert_eq!(outcome(&decision), refused, "{used}");
         assert_eq!(decision.resource.is_some(), is_known, "{used}");
@@ -324,12 +324,12 @@ fn stored_credentials_are_bounded() {
         (Outcome::Rotated, None)
     );
     assert_eq!(
-        outcome(&decide(&refresh("refresh-01498"), &registry, now, &generated("new"))),
+        outcome(&decide(&refresh("refresh-05498"), &registry, now, &generated("new"))),
         (Outcome::Repeated, None)
     );
     // Access tokens are valid for a day, but most refresh tokens and codes are used or expired. The two initial codes and the
     // refresh token of the company are still valid.
-    assert_eq!(length(&registry), [1_002, 1_502, 1_002]);
+    assert_eq!(length(&registry), [5_002, 5_502, 5_002]);
     let uses = registry.refresh_tokens().filter_map(|token| token.used.as_ref());
     assert_eq!(uses.filter(|used| !used.response.is_null()).count(), 300);
 
@@ -337,8 +337,8 @@ fn stored_credentials_are_bounded() {
     let now = start() + TimeDelta::days(2);
     let decision = decide(&refresh(&token), &registry, now, &generated("later"));
     registry.apply(decision.change.unwrap(), now);
-    assert_eq!(length(&registry), [1_000, 1_001, 1_002]);
-    assert!(registry.access_token("access-01499").is_some(), "expired, but still stored");
+    assert_eq!(length(&registry), [5_000, 5_001, 5_002]);
+    assert!(registry.access_token("access-05499").is_some(), "expired, but still stored");
     assert!(registry.access_token("access-00300").is_none());
 
     for number in 0..10_010 {
