@@ -8,9 +8,10 @@ use highlevel::{Client, ClientBuilder, LocalRateLimiter, RateLimiter, Sms};
 
 use crate::{count, server};
 
-/// The allocations of one message. reqwest alone has 54, with a URL and headers that are built once.
-const BOUND: usize = 68;
-const BOUND_WITH_LIMITER: usize = 71;
+/// The allocations of one message. reqwest alone has 54, with a URL and headers that are built once. Four are labels of the
+/// feature `metrics`, which is on in the tests of the workspace only.
+const BOUND: usize = 72;
+const BOUND_WITH_LIMITER: usize = 75;
 
 /// Returns a name, a bound and the allocations for each client.
 pub(crate) async fn all() -> [(&'static str, usize, usize); 2] {

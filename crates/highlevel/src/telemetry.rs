@@ -190,9 +190,10 @@ pub(crate) fn end_attempt(
 
 #[cfg(feature = "metrics")]
 mod metric {
+    use std::sync::Arc;
     use std::time::Duration;
 
-    use metrics::{Label, counter, histogram};
+    use metrics::{Label, SharedString, counter, histogram};
 
     use super::{HttpRoute, OutcomeName, error_type};
     use crate::Error;
@@ -223,15 +224,26 @@ mod metric {
         elapsed: Duration,
     ) {
         let HttpRoute { method, template } = route();
-        let mut labels = vec![
+        let mut labels = Vec::with_capacity(6);
+        labels.extend([
             Label::from_static_parts("http.request.method", method),
-            Label::new("server.address", server.host.to_string()),
-            Label::new("server.port", server.port.to_string()),
-        ];
+            Label::new("server.address", Arc::clone(&server.host)),
+            Label::new("server.port", text_of(server.port)),
+        ]);
         labels.extend(template.map(|template| Label::from_static_parts("url.template", template)));
-        labels.extend(status.map(|status| Label::new("http.response.status_code", status.to_string())));
+        labels.extend(status.map(|status| Label::new("http.response.status_code", text_of(status))));
         labels.extend(error.map(|error| Label::new("error.type", error_type(error))));
         histogram!(REQUEST_DURATION, labels).record(elapsed.as_secs_f64());
+    }
+
+    /// Returns a number as text. The most frequent ones need no allocation.
+    fn text_of(number: u16) -> SharedString {
+        match number {
+            443 => SharedString::const_str("443"),
+            200 => SharedString::const_str("200"),
+            201 => SharedString::const_str("201"),
+            _ => number.to_string().into(),
+        }
     }
 }
 
