@@ -188,7 +188,7 @@ fn details(error: &Error) -> Map<String, Value> {
         }
     };
     set("operation", json!(error.operation()));
-    set("kind", json!(kind(error.kind())));
+    set("kind", json!(error.kind().as_str().replace('_', "-")));
     set("attempts", json!(error.attempts()));
     set("retryable", json!(error.is_retryable()));
     set("status", json!(error.status()));
@@ -199,22 +199,4 @@ fn details(error: &Error) -> Map<String, Value> {
         set("messages", json!(error.messages()));
     }
     details
-}
-
-fn kind(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Configuration => "configuration",
-        ErrorKind::InvalidRequest => "invalid-request",
-        ErrorKind::Token => "token",
-        ErrorKind::NeedsAuthorization => "needs-authorization",
-        ErrorKind::LocationInactive => "location-inactive",
-        ErrorKind::RateLimited => "rate-limited",
-        ErrorKind::Limiter => "limiter",
-        ErrorKind::Connect => "connect",
-        ErrorKind::Timeout => "timeout",
-        ErrorKind::Connection => "connection",
-        ErrorKind::Status => "status",
-        ErrorKind::Receipt => "receipt",
-        _ => "other",
-    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::{Span, field};
 
 use crate::transport::Origin;
-use crate::{Delivery, Error, ErrorKind};
+use crate::{Delivery, Error};
 
 /// The HTTP method and the path template of an operation. The template of a raw request is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,24 +64,7 @@ impl OutcomeName {
 fn error_type(error: &Error) -> String {
     match error.status().filter(|status| *status >= 400) {
         Some(status) => status.to_string(),
-        None => kind_name(error.kind()).to_owned(),
-    }
-}
-
-fn kind_name(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Configuration => "configuration",
-        ErrorKind::InvalidRequest => "invalid_request",
-        ErrorKind::Token => "token",
-        ErrorKind::NeedsAuthorization => "needs_authorization",
-        ErrorKind::LocationInactive => "location_inactive",
-        ErrorKind::RateLimited => "rate_limited",
-        ErrorKind::Limiter => "limiter",
-        ErrorKind::Connect => "connect",
-        ErrorKind::Timeout => "timeout",
-        ErrorKind::Connection => "connection",
-        ErrorKind::Status => "status",
-        ErrorKind::Receipt => "receipt",
+        None => error.kind().as_str().to_owned(),
     }
 }
 

@@ -32,3 +32,23 @@ pub enum ErrorKind {
     /// HighLevel responded with 2xx, but the receipt cannot be read.
     Receipt,
 }
+
+impl ErrorKind {
+    /// Returns the name of the kind in `snake_case`, for logs, metrics and scripts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::InvalidRequest => "invalid_request",
+            Self::Token => "token",
+            Self::NeedsAuthorization => "needs_authorization",
+            Self::LocationInactive => "location_inactive",
+            Self::RateLimited => "rate_limited",
+            Self::Limiter => "limiter",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Connection => "connection",
+            Self::Status => "status",
+            Self::Receipt => "receipt",
+        }
+    }
+}

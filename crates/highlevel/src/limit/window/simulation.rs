@@ -67,11 +67,11 @@ struct Simulation {
     not_before: Millis,
     next_look: Option<Millis>,
     sent: Vec<Sent>,
-    /// When own requests were started.
+    /// The times at which own requests were started.
     started: Vec<Millis>,
-    /// When own requests arrived at the server.
+    /// The times at which own requests arrived at the server.
     arrived: Vec<Millis>,
-    /// When the server accepted requests, those of others included.
+    /// The times at which the server accepted requests, those of others included.
     accepted: Vec<Millis>,
     rejected: u32,
     responses: u32,
