@@ -185,17 +185,25 @@ fn database(storage: impl Storage) -> Result<Database, DatabaseError> {
 
 /// Storage of a database.
 trait Storage {
-    fn open(self, builder: &redb::Builder) -> Result<Database, DatabaseError>;
+    fn open(self, builder: &mut redb::Builder) -> Result<Database, DatabaseError>;
 }
 
 impl Storage for File {
-    fn open(self, builder: &redb::Builder) -> Result<Database, DatabaseError> {
+    fn open(self, builder: &mut redb::Builder) -> Result<Database, DatabaseError> {
         builder.create_file(self)
     }
 }
 
 impl Storage for Overlay {
-    fn open(self, builder: &redb::Builder) -> Result<Database, DatabaseError> {
+    fn open(self, builder: &mut redb::Builder) -> Result<Database, DatabaseError> {
+        if self.require_verification().map_err(StorageError::Io)? {
+            // The progress is between these values only if the verification of the primary slot has failed.
+            builder.set_repair_callback(|repair| {
+                if (0.2..0.5).contains(&repair.progress()) {
+                    repair.abort();
+                }
+            });
+        }
         builder.create_with_backend(self)
     }
 }

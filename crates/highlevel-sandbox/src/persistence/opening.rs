@@ -186,6 +186,15 @@ fn is_same(_: &Metadata, _: &Metadata) -> bool {
 /// The size of a page of an overlay, in bytes.
 const PAGE: u64 = 4096;
 
+/// The header of redb's file format 3: 9 bytes of magic number, the flags, the layout, and from these offsets on two commit
+/// slots, one of which is the primary. Each slot has a checksum.
+const HEADER: usize = 320;
+const FLAGS: usize = 9;
+const SLOTS: [usize; 2] = [64, 192];
+const PRIMARY_IS_SECOND: u8 = 1;
+const RECOVERY_REQUIRED: u8 = 2;
+const TWO_PHASE_COMMIT: u8 = 4;
+
 /// A file with all changes held in memory. Allows a damaged database to be repaired and read without changing the file.
 #[derive(Debug)]
 pub(super) struct Overlay(Mutex<Layers>);
@@ -205,6 +214,40 @@ impl Overlay {
         let len = file.metadata()?.len();
         Ok(Self(Mutex::new(Layers { file, file_len: len, len, pages: BTreeMap::new() })))
     }
+
+    /// Changes the header so that the database verifies the checksums of all pages, from the roots on, before it reads from
+    /// them. Returns `true` if a failed verification proves damage.
+    ///
+    /// A database that was closed is otherwise read without verification. In a damaged page, a reference can be to a page of
+    /// terabytes, and allocating memory for it ends the process.
+    pub(super) fn require_verification(&self) -> io::Result<bool> {
+        let mut header = [0; HEADER];
+        if self.len()? < HEADER as u64 {
+            return Ok(true);
+        }
+        self.read(0, &mut header)?;
+        let is_verified = require_verification(&mut header);
+        self.write(0, &header)?;
+        Ok(is_verified)
+    }
+}
+
+/// Changes the header of a database as [`Overlay::require_verification`] describes.
+fn require_verification(header: &mut [u8; HEADER]) -> bool {
+    let flags = header[FLAGS];
+    // After a crash, the database verifies both slots, and the older one may be the valid one.
+    if flags & RECOVERY_REQUIRED != 0 && flags & TWO_PHASE_COMMIT == 0 {
+        return false;
+    }
+    // The primary slot was written completely. Without a copy in its place, the other slot could be chosen.
+    let [first, second] = SLOTS;
+    if flags & PRIMARY_IS_SECOND == 0 {
+        header.copy_within(first..second, second);
+    } else {
+        header.copy_within(second..HEADER, first);
+    }
+    header[FLAGS] = (flags | RECOVERY_REQUIRED) & !TWO_PHASE_COMMIT;
+    true
 }
 
 impl Layers {
