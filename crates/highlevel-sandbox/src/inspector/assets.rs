@@ -15,12 +15,22 @@ static ASSETS: [Asset; 5] = [
     Asset {
         name: "inspector.css",
         media_type: "text/css; charset=utf-8",
-        body: include_bytes!("assets/inspector.css"),
+        body: concat!(
+            include_str!("assets/style/base.css"),
+            include_str!("assets/style/conversations.css"),
+            include_str!("assets/style/layout.css"),
+            include_str!("assets/style/deliveries.css"),
+            include_str!("assets/style/contacts.css"),
+            include_str!("assets/style/connect.css"),
+            include_str!("assets/style/requests.css"),
+            include_str!("assets/style/simulation.css"),
+        )
+        .as_bytes(),
     },
     Asset {
         name: "inspector.js",
         media_type: "text/javascript; charset=utf-8",
-        body: include_bytes!("assets/inspector.js"),
+        body: include_bytes!("assets/script/base.js"),
     },
     Asset {
         name: "htmx.js",
