@@ -3,6 +3,7 @@
 //! `PGHOST`, `PGPORT`, `PGUSER` and `PGPASSWORD` name an empty database; `cargo xtask bench` starts a temporary cluster.
 
 mod queue;
+mod snapshot;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -23,12 +24,23 @@ struct Plan {
     drained: i64,
     backlog: (i64, i64),
     sent: i64,
+    snapshot: Duration,
 }
 
-const FULL: Plan =
-    Plan { slice: Duration::from_secs(4), drained: 20_000, backlog: (1_000_000, 10_000), sent: 10_000 };
-const QUICK: Plan =
-    Plan { slice: Duration::from_millis(500), drained: 2_000, backlog: (20_000, 200), sent: 1_000 };
+const FULL: Plan = Plan {
+    slice: Duration::from_secs(4),
+    drained: 20_000,
+    backlog: (1_000_000, 10_000),
+    sent: 10_000,
+    snapshot: Duration::from_secs(600),
+};
+const QUICK: Plan = Plan {
+    slice: Duration::from_millis(500),
+    drained: 2_000,
+    backlog: (20_000, 200),
+    sent: 1_000,
+    snapshot: Duration::from_secs(10),
+};
 
 #[tokio::main]
 async fn main() {
@@ -73,6 +85,8 @@ async fn main() {
 
     wal(&connection, plan.drained).await;
     idle_claim(&connection).await;
+    snapshot::held(&connection, &database, plan.snapshot).await;
+    connection.clear().await;
     let Some(program) = std::env::var_os("HIGHLEVEL_SANDBOX").map(PathBuf::from) else {
         println!(
             "SKIPPED: end to end; HIGHLEVEL_SANDBOX does not name the sandbox, `cargo xtask bench` does"

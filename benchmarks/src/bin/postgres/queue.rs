@@ -104,17 +104,35 @@ impl Connection {
 
     async fn fill_with(&self, messages: i64, locations: i64, contact: &str) {
         // Transactions of 1,000 messages, as a program that sends a campaign makes.
-        let body = request(contact);
         for first in (0..messages).step_by(1_000) {
-            let last = (first + 1_000).min(messages) - 1;
-            let sql = "SELECT count(highlevel.enqueue_v1(jsonb_build_object('location', 'location' || n % $3,
-                'order_key', 'contact' || n, 'operation', 'send', 'request', $4::jsonb)))
-                FROM generate_series($1::bigint, $2) n";
-            let parameters: [(&(dyn ToSql + Sync), Type); 4] =
-                [(&first, Type::INT8), (&last, Type::INT8), (&locations, Type::INT8), (&body, Type::JSONB)];
-            self.number(sql, &parameters).await;
+            self.enqueue_range(first, (first + 1_000).min(messages) - 1, locations, contact).await;
         }
+        self.stage().await;
+    }
+
+    /// Enqueues these messages in one transaction, each of a separate contact.
+    pub async fn enqueue_range(&self, first: i64, last: i64, locations: i64, contact: &str) {
+        let body = request(contact);
+        let sql = "SELECT count(highlevel.enqueue_v1(jsonb_build_object('location', 'location' || n % $3,
+            'order_key', 'contact' || n, 'operation', 'send', 'request', $4::jsonb)))
+            FROM generate_series($1::bigint, $2) n";
+        let parameters: [(&(dyn ToSql + Sync), Type); 4] =
+            [(&first, Type::INT8), (&last, Type::INT8), (&locations, Type::INT8), (&body, Type::JSONB)];
+        self.number(sql, &parameters).await;
+    }
+
+    /// Stages all messages that are enqueued.
+    pub async fn stage(&self) {
         while self.number("SELECT highlevel.stage_v1(2000)::bigint", &[]).await > 0 {}
+    }
+
+    /// Returns how many messages are enqueued and not completed.
+    pub async fn waiting(&self) -> i64 {
+        self.number(
+            "SELECT (SELECT count(*) FROM highlevel.arrival) + (SELECT count(*) FROM highlevel.outbox)",
+            &[],
+        )
+        .await
     }
 
     /// Claims messages without permits. Returns their ids and attempts.
@@ -124,6 +142,17 @@ impl Connection {
             [(&Uuid::nil(), Type::UUID), (&lanes, Type::INT4), (&per_lane, Type::INT4)];
         let rows = self.client.query_typed(sql, &parameters).await.expect("a claim");
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    }
+
+    /// Completes claimed messages as sent.
+    pub async fn complete(&self, claimed: &[(i64, i32)]) {
+        let results = claimed.iter().map(|(id, attempt)| {
+            json!({ "id": id, "attempt": attempt, "state": "s", "message_id": format!("message{id}"),
+                "conversation_id": "conversation" })
+        });
+        let results = Value::Array(results.collect());
+        let sql = "SELECT highlevel.settle_v1($1, NULL)";
+        self.client.query_typed(sql, &[(&results, Type::JSONB)]).await.expect("a statement");
     }
 
     /// Claims and completes this many messages. Returns their number per second.
@@ -138,13 +167,7 @@ impl Connection {
                 continue;
             }
             left -= i64::try_from(claimed.len()).expect("a small number");
-            let results = claimed.iter().map(|(id, attempt)| {
-                json!({ "id": id, "attempt": attempt, "state": "s", "message_id": format!("message{id}"),
-                    "conversation_id": "conversation" })
-            });
-            let sql = "SELECT highlevel.settle_v1($1, NULL)";
-            let results = Value::Array(results.collect());
-            self.client.query_typed(sql, &[(&results, Type::JSONB)]).await.expect("a statement");
+            self.complete(&claimed).await;
         }
         rate(messages, start.elapsed())
     }

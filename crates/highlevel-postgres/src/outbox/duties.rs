@@ -1,5 +1,6 @@
 //! The duties of every sender beside sending: leases that ended, claims that were lost, and the sign that it is alive.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,9 +40,19 @@ pub(super) async fn run(shared: Arc<Shared>, mut stopping: watch::Receiver<bool>
             }
         };
         // When the sender is dropped, the duties end with it.
-        tokio::select! {
-            () = tokio::time::sleep(jitter(pause)) => {}
-            changed = stopping.changed() => if changed.is_err() { return },
+        let mut pause = pin!(tokio::time::sleep(jitter(pause)));
+        loop {
+            tokio::select! {
+                () = &mut pause => break,
+                changed = stopping.changed() => match changed {
+                    Ok(()) => break,
+                    Err(_) => return,
+                },
+                // Waiting for the next round would limit how many messages are read back in a second.
+                () = readings.ended() => if let Err(error) = readings.start(&shared).await {
+                    tracing::debug!(%error, "reading back the next messages failed; it is repeated");
+                },
+            }
         }
     }
 }

@@ -59,6 +59,13 @@ impl Readings {
         }
         Ok(())
     }
+
+    /// Waits until a message has been read back. Without any, it does not return.
+    pub(super) async fn ended(&mut self) {
+        if self.tasks.join_next().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Returns the longest time for reading back one message. Its claim has the lease margin in addition.
