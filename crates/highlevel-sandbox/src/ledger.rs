@@ -164,6 +164,11 @@ impl Ledger {
         self.log().by_status.get(&status).copied().unwrap_or_default()
     }
 
+    /// Returns the number of failed requests and webhook attempts since the start, including those that were dropped.
+    pub(crate) fn failures(&self) -> u64 {
+        self.log().failures
+    }
+
     /// Returns the number of responses by status, including those that were dropped, and counts of the retained entries.
     pub(crate) fn totals(&self) -> (BTreeMap<u16, usize>, Retained) {
         let log = self.log();

@@ -11,7 +11,7 @@ pub(super) struct Asset {
     pub(super) body: &'static [u8],
 }
 
-static ASSETS: [Asset; 5] = [
+static ASSETS: [Asset; 6] = [
     Asset {
         name: "inspector.css",
         media_type: "text/css; charset=utf-8",
@@ -30,7 +30,12 @@ static ASSETS: [Asset; 5] = [
     Asset {
         name: "inspector.js",
         media_type: "text/javascript; charset=utf-8",
-        body: include_bytes!("assets/script/base.js"),
+        body: concat!(
+            include_str!("assets/script/base.js"),
+            include_str!("assets/script/title.js"),
+            include_str!("assets/script/display.js"),
+        )
+        .as_bytes(),
     },
     Asset {
         name: "htmx.js",
@@ -43,6 +48,11 @@ static ASSETS: [Asset; 5] = [
         body: include_bytes!("assets/htmx-LICENSE.txt"),
     },
     Asset { name: "icon.svg", media_type: "image/svg+xml", body: include_bytes!("assets/icon.svg") },
+    Asset {
+        name: "icon-failures.svg",
+        media_type: "image/svg+xml",
+        body: include_bytes!("assets/icon-failures.svg"),
+    },
 ];
 
 /// A hash of all assets. It is part of their URLs, so that browsers can cache them forever.

@@ -116,13 +116,17 @@ struct Payload<'a> {
 
 fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
     let filter = page_request.filter();
-    let mut frame = Frame::new(state, "deliveries", "Deliveries", filter.clone());
+    let mut frame = Frame::new(state, "deliveries", "Webhooks", filter.clone());
     let now = state.clock.now();
     let open = page_request.parameter(0);
     let id = open.parse().ok();
     let delivery = id.and_then(|id| Some((state.outbox.delivery(id)?, state.outbox.summary(id)?)));
     if !open.is_empty() && delivery.is_none() {
         return gone(open);
+    }
+    if let Some((delivery, _)) = &delivery {
+        let state = Badge::of(delivery.state).label;
+        frame.show(&format!("{} {}: {state}", delivery.event, delivery.id));
     }
     let wanted = Wanted::new(&filter, state.model().contacts());
     let (found, more) = state.outbox.search(filter.rows, |summary| wanted.fits(summary));

@@ -4,6 +4,7 @@
 //! the current one, so that a reload never shows anything else. Actions are forms; they call the same functions as the
 //! admin API. Untrusted content is rendered by templates that escape it.
 
+mod appearance;
 mod asset_route;
 mod assets;
 mod connect;
@@ -34,6 +35,7 @@ use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::routing;
 use crate::traffic::Body;
+use appearance::Theme;
 use response::PageResponse;
 use route::Route;
 pub(crate) use route::{PageRequest, addresses};
@@ -51,21 +53,22 @@ pub(crate) fn is_for_a_person(method: &Method, headers: &HeaderMap) -> bool {
 
 /// Redirects to the inspector.
 pub(crate) fn welcome(state: &Arc<Engine>) -> Response<Body> {
-    PageResponse::See(PATH.to_owned()).into_response(state)
+    PageResponse::See(PATH.to_owned()).into_response(state, Theme::default())
 }
 
 /// Handles a request.
 pub(crate) fn respond(state: &Arc<Engine>, matched: &Matched, page_request: &PageRequest) -> Response<Body> {
+    let theme = Theme::of(&page_request.headers);
     match matched {
-        Matched::Route(route) => (route.handler)(state, page_request).into_response(state),
+        Matched::Route(route) => (route.handler)(state, page_request).into_response(state, theme),
         Matched::OtherMethod(allowed) => {
             let (method, path) = (&page_request.method, page_request.path());
             let message = format!("{method} is not allowed for {path}; allowed: {allowed}");
             let page = PageResponse::problem(StatusCode::METHOD_NOT_ALLOWED, message);
-            ([(ALLOW, allowed.as_str())], page.into_response(state)).into_response()
+            ([(ALLOW, allowed.as_str())], page.into_response(state, theme)).into_response()
         }
         Matched::Unknown => {
-            PageResponse::problem(StatusCode::NOT_FOUND, "page not found").into_response(state)
+            PageResponse::problem(StatusCode::NOT_FOUND, "page not found").into_response(state, theme)
         }
     }
 }
@@ -78,7 +81,8 @@ pub(crate) fn is_needed_to_sign_in(matched: &Matched, problem: &ApiError) -> boo
 
 /// Responds to a request that is not authorised.
 pub(crate) fn refused(state: &Arc<Engine>, page_request: &PageRequest, problem: ApiError) -> Response<Body> {
-    let mut response = sign_in::refused(state, page_request, problem).into_response(state);
+    let theme = Theme::of(&page_request.headers);
+    let mut response = sign_in::refused(state, page_request, problem).into_response(state, theme);
     // Makes the script reload the page, which shows the sign-in form.
     if response.status() == StatusCode::UNAUTHORIZED && page_request.headers.contains_key("hx-request") {
         response.headers_mut().insert("hx-refresh", HeaderValue::from_static("true"));
@@ -88,5 +92,6 @@ pub(crate) fn refused(state: &Arc<Engine>, page_request: &PageRequest, problem: 
 
 /// Returns all routes.
 pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
-    pages::routes().chain([asset_route::ROUTES, live::ROUTES, sign_in::ROUTES].into_iter().flatten())
+    pages::routes()
+        .chain([appearance::ROUTES, asset_route::ROUTES, live::ROUTES, sign_in::ROUTES].into_iter().flatten())
 }

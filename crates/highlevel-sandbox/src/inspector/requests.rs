@@ -85,6 +85,9 @@ fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
     if !open.is_empty() && request.is_none() {
         return gone(open);
     }
+    if let Some(request) = &request {
+        frame.show(&title(request));
+    }
     let search = Search::new(state, &filter);
     let contact_of = |id: &str| state.model().message(id).map(|message| message.contact_id.to_string());
     let (found, more) = state.ledger.collect(filter.rows, |request| {
@@ -109,6 +112,14 @@ fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
         open: detail,
         frame,
     })
+}
+
+/// Returns the status, the method and the end of the path: `422 POST messages`.
+fn title(request: &RecordedRequest) -> String {
+    let path = request.path.split('?').next().unwrap_or_default();
+    let path = path.trim_start_matches('/');
+    let end = path.strip_prefix("conversations/").unwrap_or(path);
+    format!("{} {} {end}", request.status, request.method)
 }
 
 fn file(state: &Arc<Engine>, page_request: &PageRequest, which: &str) -> PageResponse {

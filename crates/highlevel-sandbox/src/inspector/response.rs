@@ -10,6 +10,7 @@ use http::header::{
 };
 use http::{HeaderValue, Response, StatusCode};
 
+use super::appearance::Theme;
 use super::page::Frame;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
@@ -34,7 +35,8 @@ pub(crate) enum PageResponse {
     Foreign(String),
     /// A redirect to another page after an action.
     See(String),
-    SignedIn {
+    /// A redirect that sets a cookie.
+    SeeWithCookie {
         to: String,
         cookie: String,
     },
@@ -68,7 +70,7 @@ impl PageResponse {
         Self::ApiError(ApiError { status, message: message.into() })
     }
 
-    pub(super) fn into_response(self, state: &Engine) -> Response<Body> {
+    pub(super) fn into_response(self, state: &Engine, theme: Theme) -> Response<Body> {
         let whole = |text: String| Body::from(text);
         let mut policy = POLICY;
         // With `no-referrer` browsers would send `Origin: null` with the inspector's own forms, which are rejected.
@@ -77,7 +79,7 @@ impl PageResponse {
         let mut media_type = "text/html; charset=utf-8";
         let mut more: Vec<(HeaderName, String)> = Vec::new();
         let (status, body) = match self {
-            Self::Page { status, html } => (status, whole(html)),
+            Self::Page { status, html } => (status, whole(theme.apply(html))),
             Self::Foreign(html) => {
                 (policy, referrer) = (FRAME_POLICY, "no-referrer");
                 (StatusCode::OK, whole(inert(&html)))
@@ -86,7 +88,7 @@ impl PageResponse {
                 more.push((LOCATION, printable(&location)));
                 (StatusCode::SEE_OTHER, whole(String::new()))
             }
-            Self::SignedIn { to, cookie } => {
+            Self::SeeWithCookie { to, cookie } => {
                 more.extend([(LOCATION, printable(&to)), (SET_COOKIE, cookie)]);
                 (StatusCode::SEE_OTHER, whole(String::new()))
             }
@@ -107,7 +109,7 @@ impl PageResponse {
             Self::ApiError(ApiError { status, message }) => {
                 let page = super::page::ProblemPage { frame: Frame::plain(state, "Error"), message };
                 // Rendering cannot fail for such a simple page; if it does, send the message as it is.
-                (status, whole(page.render().unwrap_or(page.message)))
+                (status, whole(theme.apply(page.render().unwrap_or(page.message))))
             }
         };
         let mut response = Response::new(body);

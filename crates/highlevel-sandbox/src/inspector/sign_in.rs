@@ -51,7 +51,7 @@ pub(super) fn refused(state: &Arc<Engine>, page_request: &PageRequest, problem: 
         let (name, value) = (cookie_name(&page_request.headers), state.access.session());
         let cookie =
             Cookie::build((name, value.to_owned())).path(PATH).http_only(true).same_site(SameSite::Strict);
-        return PageResponse::SignedIn { to, cookie: cookie.to_string() };
+        return PageResponse::SeeWithCookie { to, cookie: cookie.to_string() };
     }
     let page = SignInPage { frame: Frame::plain(state, "Sign in"), wrong: token.is_some(), to };
     PageResponse::page_with(StatusCode::UNAUTHORIZED, &page)

@@ -140,6 +140,19 @@ impl LedgerEvent {
         }
     }
 
+    /// Returns `true` for a request that was rejected or whose client did not receive the full response, and for a webhook
+    /// attempt without a 2xx response, unless it was tampered with.
+    pub(super) fn is_failure(&self) -> bool {
+        match self {
+            Self::Request(request) => request.status >= 400 || request.broken,
+            Self::Delivery(attempt) => {
+                let is_accepted = attempt.status().is_some_and(|status| (200..300).contains(&status));
+                attempt.tamper_mode.is_none() && !is_accepted
+            }
+            Self::Message(_) | Self::Changed(_) | Self::Missed(_) => false,
+        }
+    }
+
     /// Returns its memory in bytes. Data shared with another table counts here too, because it may be evicted there first.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>()

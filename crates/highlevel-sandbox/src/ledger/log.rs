@@ -55,6 +55,8 @@ pub(super) struct Log {
     unauthenticated_numbers: VecDeque<u64>,
     /// Responses since the start, including those of requests that were dropped.
     pub(super) by_status: BTreeMap<u16, usize>,
+    /// Failed entries since the start, including those that were dropped. Never decreases.
+    pub(super) failures: u64,
     pub(super) acceptances: Acceptances,
 }
 
@@ -69,6 +71,7 @@ impl Log {
             unauthenticated: Share::default(),
             unauthenticated_numbers: VecDeque::new(),
             by_status: BTreeMap::new(),
+            failures: 0,
             acceptances: Acceptances::default(),
         }
     }
@@ -85,7 +88,7 @@ impl Log {
 
     pub(super) fn clear(&mut self) {
         let dropped = (self.own.dropped, self.unauthenticated.dropped);
-        *self = Self { next: self.next, ..Self::new(self.max_requests) };
+        *self = Self { next: self.next, failures: self.failures, ..Self::new(self.max_requests) };
         (self.own.dropped, self.unauthenticated.dropped) = dropped;
     }
 
@@ -139,6 +142,7 @@ impl Log {
     pub(super) fn push(&mut self, entry: LedgerEvent) {
         let number = self.next;
         self.next += 1;
+        self.failures += u64::from(entry.is_failure());
         self.count(&entry).add(entry.weight());
         if is_unauthenticated(&entry) {
             self.unauthenticated_numbers.push_back(number);

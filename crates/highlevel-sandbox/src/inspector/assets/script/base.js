@@ -208,19 +208,23 @@ document.addEventListener("htmx:after:swap", ({ detail }) => {
 // --- The clock ------------------------------------------------------------------------------------------------------
 
 let serverTime = null; // the time in the page, and when it was read
-setInterval(() => {
+setInterval(showClock, 250);
+
+function showClock() {
   const clock = document.getElementById("clock");
   if (serverTime?.text !== clock.dateTime) serverTime = { text: clock.dateTime, at: performance.now() };
   const time = Date.parse(serverTime.text) + (performance.now() - serverTime.at) * Number(clock.dataset.speed);
   if (!Number.isFinite(time) || Math.abs(time) >= 8.64e15) return;
   const text = new Date(time).toISOString();
-  clock.textContent = `${text.slice(11, 19)} UTC`;
-  for (const whole of document.querySelectorAll("[data-clock]")) whole.textContent = `${text.slice(0, -14)} ${text.slice(11, 19)}`;
+  const [day, utc] = [text.slice(0, -14), `${text.slice(11, 19)} UTC`];
+  const inZone = (words) => (isLocal() ? toLocal(words, new Date(time)) : words);
+  clock.textContent = inZone(utc);
+  for (const whole of document.querySelectorAll("[data-clock]")) whole.textContent = inZone(`${day} ${text.slice(11, 19)}`);
   for (const element of document.querySelectorAll("time[data-until]")) {
     const countdown = formatCountdown(Math.ceil((Date.parse(element.dateTime) - time) / 1000));
     if (element.textContent !== countdown) element.textContent = countdown;
   }
-}, 250);
+}
 
 /** Formats a duration in its two largest units, as the server does. */
 function formatCountdown(seconds) {
