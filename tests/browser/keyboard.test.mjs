@@ -43,6 +43,7 @@ const KEYS = {
   5: async (page) => page.waitForURL(/controls/),
   "/": async (page) => assert.equal(await focused(page), "text"),
   f: async (page) => page.waitForURL(/failures=1/),
+  p: async (page) => page.locator("#pause[aria-pressed=true]").waitFor(),
   j: async (page) => page.waitForURL(/\/requests\/[^?]/),
   k: async (page) => page.waitForURL(/\/requests\/[^?]/),
   u: async (page) => page.waitForURL(/\/requests(\?|$)/),

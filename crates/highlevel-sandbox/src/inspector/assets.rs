@@ -32,6 +32,7 @@ static ASSETS: [Asset; 6] = [
         media_type: "text/javascript; charset=utf-8",
         body: concat!(
             include_str!("assets/script/base.js"),
+            include_str!("assets/script/list.js"),
             include_str!("assets/script/title.js"),
             include_str!("assets/script/display.js"),
         )

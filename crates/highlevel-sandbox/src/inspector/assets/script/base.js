@@ -7,7 +7,7 @@ let refreshing = false; // `true` while the page is replaced because of an event
 // A refresh preserves open elements, typed text and the current error message.
 htmx.registerExtension("inspector", {
   htmx_before_morph_node: (element, { oldNode, newNode }) =>
-    !(refreshing && oldNode.id === newNode.id && (oldNode.id === "notice" || newNode.matches?.("[data-same]"))),
+    !(refreshing && oldNode.id === newNode.id && (oldNode.id === "notice" || newNode.matches?.("[data-same]") || (oldNode.id === "list" && isHeld()))),
   htmx_before_morph_attr: (element, { attrName }) =>
     !(attrName === "open" && element.matches("details, dialog")),
 });
@@ -55,6 +55,7 @@ async function refresh() {
       stale = true; // The user navigated to another page in the meantime.
     } else if (response.ok) {
       refreshing = true;
+      countNews(text);
       await morph(omitUnchangedRows(text));
       if (page().querySelector("[data-same]")) {
         // A placeholder did not match its row, for example because two IDs are equal after HTML parsing.
