@@ -125,14 +125,14 @@ test("a selection whose request failed is reverted by the next refresh", async (
   await current(id).waitFor();
   // The HTML of the rows does not change, so placeholders must not preserve the wrong selection.
   await sandbox.api("GET", "/Before.");
-  await page.locator("#rows").getByText("/Before.").waitFor();
+  await page.locator("#rows .row-title").getByText("/Before.").waitFor();
   await page.route("**/requests/**", (route) => route.abort());
   await page.keyboard.press("j");
   await page.getByRole("alert").filter({ hasText: "Can't reach the sandbox" }).waitFor();
   assert.equal(await current(id).count(), 0);
   await page.unroute("**/requests/**");
   await sandbox.api("GET", "/After.");
-  await page.locator("#rows").getByText("/After.").waitFor();
+  await page.locator("#rows .row-title").getByText("/After.").waitFor();
   await current(id).waitFor();
   assert.equal(await page.locator("#rows a.row[aria-current]").count(), 1);
 });

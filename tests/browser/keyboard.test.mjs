@@ -248,6 +248,8 @@ test("all views work without scripts", async () => {
   await page.getByRole("link", { name: "Download body" }).waitFor();
 
   await page.getByRole("link", { name: "Webhooks", exact: true }).first().click();
+  await page.waitForURL("**/deliveries?failures=1");
+  await page.getByRole("link", { name: "Clear filters" }).first().click();
   await page.locator("#rows a.row").first().click();
   const before = receiver.received.length;
   await page.getByRole("button", { name: "wrongKey", exact: true }).click();

@@ -24,7 +24,7 @@ const newest = async (of = sandbox) => (await requests("", of))[0];
 const show = (id = "", options, of = sandbox) => openPage(browser, `${of.ui}/requests${id && `/${id}`}`, options);
 const row = (page, id) => page.locator(`#request-${id}`);
 /** Returns the IDs of the listed requests. */
-const listed = (page) => page.locator("#rows > li").evaluateAll((rows) => rows.map(({ id }) => id.replace("request-", "")));
+const listed = (page) => page.locator("#rows > li:not(.day)").evaluateAll((rows) => rows.map(({ id }) => id.replace("request-", "")));
 
 test("a new request is listed live and can be opened", async () => {
   const page = await show();
@@ -32,10 +32,13 @@ test("a new request is listed live and can be opened", async () => {
   await sandbox.send({ message: "First" });
   const request = await newest();
   await row(page, request.id).waitFor();
-  const text = await row(page, request.id).innerText();
-  for (const part of ["201", "POST", SEND, "sendMessage", sandbox.facts.locationId, request.receivedAt.slice(11, 19), "ms"]) {
+  const { contacts } = await sandbox.admin("GET", "contacts?limit=100");
+  const { name } = contacts.find(({ id }) => id === sandbox.facts.contactId);
+  const text = (await row(page, request.id).innerText()).replaceAll(/\s+/g, " ");
+  for (const part of [`201 POST messages · SMS → ${name ?? sandbox.facts.contactId}`, "First", request.receivedAt.slice(11, 19), "ms"]) {
     assert.ok(text.includes(part), `${part} is missing in ${text}`);
   }
+  assert.equal(await row(page, request.id).locator(".row-title").getAttribute("title"), SEND);
   await row(page, request.id).getByRole("link").click();
   await page.locator("#details").getByText(request.id).waitFor();
   await isAt(page, `**/_sandbox/ui/requests/${request.id}`);
@@ -337,6 +340,110 @@ test("the search is part of the URL", async () => {
     check(page);
   } finally {
     await searched.stop();
+  }
+});
+
+test("rows have two lines that say what went wrong, and mark the match", async () => {
+  const listing = await startSandbox();
+  try {
+    await listing.admin("PATCH", "clock", { now: "2026-03-14T23:50:00.000Z", speed: 0 });
+    await listing.admin("PUT", "contacts/Grace", { name: "Grace Hopper", phone: "+15037081210" });
+    await listing.send({ contactId: "Grace", message: "Table for four" });
+    await listing.admin("PATCH", "clock", { advanceMs: 1_200_000 });
+    await listing.send({ type: "SmS", contactId: "Grace", message: "x".repeat(500) });
+    await listing.send({ contactId: "Grace", message: `${"long ".repeat(100)}needle${" long".repeat(100)}` });
+    const [long, refused, table] = await requests("", listing);
+    for (const [width, colorScheme] of [[390, "light"], [1280, "dark"], [1440, "light"], [1920, "light"]]) {
+      const page = await show("", { viewport: { width, height: 800 }, colorScheme }, listing);
+      const line = (id) => row(page, id).locator(".row-text");
+      const title = async (id) => (await row(page, id).locator(".row-title").innerText()).trim();
+      for (const { id } of [long, refused, table]) {
+        const { height } = await row(page, id).boundingBox();
+        assert.ok(height >= 36 && height <= 45, `${id} at ${width}: ${height}`);
+      }
+      assert.equal(await title(table.id), "messages · SMS → Grace Hopper");
+      assert.equal(await line(table.id).innerText(), "Table for four");
+      assert.equal(await line(refused.id).innerText(), refused.violations[0].message);
+      assert.equal(await row(page, refused.id).locator(".is-failure").count(), 1);
+      // The clock is at the next day, so only the day before has a separator.
+      assert.deepEqual(await page.locator("#rows > .day").allInnerTexts(), ["Saturday, 14 March 2026 (UTC)"]);
+      assert.equal(await page.locator("#rows > li").nth(2).getAttribute("class"), "day");
+      assert.equal(await page.locator(".columns").isVisible(), width >= 1600);
+      check(page);
+      await page.context().close();
+    }
+    const page = await show("", {}, listing);
+    const marked = [
+      ["FOUR", table.id, ["four"]],
+      ["needle", long.id, ["needle"]],
+      ["POST", table.id, ["POST"]],
+      [table.id, table.id, ["in the request ID"]],
+      ["conversationId", table.id, ["in the response body"]],
+      ["version", table.id, null],
+    ];
+    for (const [text, id, expected] of marked) {
+      await page.goto(`${listing.ui}/requests?text=${encodeURIComponent(text)}`);
+      const found = row(page, id).locator("mark");
+      if (expected) assert.deepEqual(await found.allInnerTexts(), expected, text);
+      else assert.ok(!(await listed(page)).includes(id), text);
+    }
+    await page.goto(`${listing.ui}/requests?contact=grace+hop`);
+    assert.deepEqual(await row(page, table.id).locator("mark").allInnerTexts(), ["Grace Hop"]);
+    check(page);
+  } finally {
+    await listing.stop();
+  }
+});
+
+test("filters of time, method, operation and duration are part of the URL and can be cleared", async () => {
+  const filtered = await startSandbox();
+  try {
+    await filtered.admin("PATCH", "clock", { now: "2026-03-14T09:00:00.000Z", speed: 0 });
+    await filtered.send({ message: "Early" });
+    await filtered.admin("PATCH", "clock", { advanceMs: 3_000_000 });
+    await filtered.api("GET", `/contacts/${filtered.facts.contactId}`);
+    await filtered.admin("PATCH", "clock", { advanceMs: 900_000 });
+    await filtered.send({ message: "Late" });
+    const [late, get, early] = (await requests("", filtered)).map(({ id }) => id);
+    const cases = [
+      ["last=15m", [late, get]],
+      ["last=1h", [late, get]],
+      ["last=24h", [late, get, early]],
+      ["from=2026-03-14T09%3A50", [late, get]],
+      ["to=2026-03-14T09%3A50%3A00", [get, early]],
+      ["from=2026-03-14T09%3A00%3A01&to=2026-03-14T09%3A59", [get]],
+      ["method=GET", [get]],
+      ["operation=sendMessage", [late, early]],
+      ["operation=sendMessage&last=15m", [late]],
+      ["slower=4000000", []],
+    ];
+    const page = await show("", {}, filtered);
+    for (const [query, expected] of cases) {
+      await page.goto(`${filtered.ui}/requests?${query}`);
+      assert.deepEqual(await listed(page), expected, query);
+      assert.equal(await page.locator("#more-filters").getAttribute("open"), "", query);
+    }
+    // The form updates the URL; the criteria that another view has too survive a change of tab.
+    await page.goto(`${filtered.ui}/requests?text=message&failures=1`);
+    await live(page);
+    await page.getByLabel("Failures only").uncheck();
+    await page.getByText("More filters").click();
+    await page.getByLabel("Time", { exact: true }).selectOption("Last 15 min");
+    await page.getByLabel("Operation", { exact: true }).selectOption("sendMessage");
+    await isAt(page, ({ search }) => search === "?text=message&operation=sendMessage&last=15m");
+    await row(page, early).waitFor({ state: "detached" });
+    assert.deepEqual(await listed(page), [late]);
+    await page.getByRole("link", { name: "Webhooks" }).click();
+    await isAt(page, "**/deliveries?text=message");
+    await page.getByRole("link", { name: "Requests" }).click();
+    await isAt(page, "**/requests?text=message");
+    await page.getByRole("link", { name: "Clear filters" }).click();
+    await isAt(page, "**/requests");
+    await row(page, get).waitFor();
+    assert.equal(await page.getByRole("link", { name: "Clear filters" }).count(), 0);
+    check(page);
+  } finally {
+    await filtered.stop();
   }
 });
 

@@ -1,5 +1,7 @@
 //! Case-insensitive search for a term in many texts.
 
+use std::ops::Range;
+
 use memchr::memmem::Finder;
 
 /// The maximum length of a search term, in characters. Longer terms are truncated.
@@ -35,6 +37,31 @@ impl SearchTerm {
     /// Returns `true` if the term is in `text`. Bytes that are not UTF-8 never match.
     pub(crate) fn is_in_bytes(&self, text: &[u8]) -> bool {
         self.is_empty() || self.blocks(text, &mut |block| self.finder.find(block).is_some())
+    }
+
+    /// Returns the byte ranges of a short text that match, in order and without overlaps. An empty term has none.
+    pub(crate) fn matches(&self, text: &str) -> Vec<Range<usize>> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let mut block = String::with_capacity(text.len());
+        // For each byte of the folded text, the range of the original letter.
+        let mut letters: Vec<Range<usize>> = Vec::with_capacity(text.len());
+        for (start, letter) in text.char_indices() {
+            block.extend(folded(letter));
+            letters.resize(block.len(), start..start + letter.len_utf8());
+        }
+        let length = self.finder.needle().len();
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for at in self.finder.find_iter(block.as_bytes()) {
+            let (first, last) = (&letters[at], &letters[at + length - 1]);
+            // A letter that is folded to several can be a part of two matches.
+            let start = ranges.last().map_or(first.start, |before| first.start.max(before.end));
+            if start < last.end {
+                ranges.push(start..last.end);
+            }
+        }
+        ranges
     }
 
     /// Passes folded blocks of a text to `is_found` until it returns `true`. Blocks overlap by the length of the term.
@@ -101,6 +128,25 @@ mod tests {
         }
         assert!(SearchTerm::new("é").is_in_bytes(b"\xff\xc3\x89\xff"));
         assert!(SearchTerm::new("").is_empty() && !SearchTerm::new("é").is_empty());
+    }
+
+    #[test]
+    fn matches_are_ranges_of_the_original_text() {
+        let cases: [(&str, &str, &[&str]); 8] = [
+            ("Hello hello", "HELLO", &["Hello", "hello"]),
+            ("Grüße GRÜ", "grü", &["Grü", "GRÜ"]),
+            ("aaaa", "aa", &["aa", "aa"]),
+            ("İi", "i", &["İ", "i"]),
+            ("a\u{212a}b", "kb", &["\u{212a}b"]),
+            ("ΟΔΟΣ", "δος", &["ΔΟΣ"]),
+            ("abc", "", &[]),
+            ("", "a", &[]),
+        ];
+        for (text, term, expected) in cases {
+            let ranges = SearchTerm::new(term).matches(text);
+            let found: Vec<&str> = ranges.into_iter().map(|range| &text[range]).collect();
+            assert_eq!(found, expected, "{term} in {text}");
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! The filter of a list, stored in the URL so that it can be shared and survives navigation.
 
+mod period;
+
 use crate::Spec;
 use crate::search_term::MAX_CHARS;
+use period::moment;
+pub(super) use period::{LAST, Period};
 
 /// The default and the maximum number of rows.
 const ROWS: usize = 50;
@@ -9,6 +13,14 @@ const MOST_ROWS: usize = 500;
 
 /// The schemas that define message channels.
 pub(super) const CHANNELS: [&str; 2] = ["SendMessageType", "InboundMessageType"];
+
+/// The views with the criteria that they share with others. A status has another meaning in each view.
+const SHARED: [(&str, &[&str]); 4] = [
+    ("conversations", &["text", "contact", "channel", "failures"]),
+    ("contacts", &["text"]),
+    ("requests", &["text", "contact", "channel", "failures"]),
+    ("deliveries", &["text", "contact", "channel", "failures"]),
+];
 
 /// The criteria of a search. Empty criteria match everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +33,17 @@ pub(super) struct Filter {
     pub(super) channel: String,
     /// A status, or the beginning of a numeric one.
     pub(super) status: String,
+    /// The HTTP method.
+    pub(super) method: String,
+    /// The ID of the operation.
+    pub(super) operation: String,
+    /// The minimum duration in milliseconds.
+    pub(super) slower: Option<u32>,
+    /// A name of [`LAST`], the time until now.
+    pub(super) last: String,
+    /// The first and the last time in UTC, as in a field for date and time. Empty if unlimited.
+    pub(super) from: String,
+    pub(super) to: String,
     /// `true` to show failures only.
     pub(super) failures: bool,
     /// The number of rows.
@@ -38,6 +61,12 @@ impl Filter {
                 "contact" => filter.contact = value,
                 "channel" => filter.channel = value,
                 "status" => filter.status = value,
+                "method" => filter.method = value,
+                "operation" => filter.operation = value,
+                "slower" => filter.slower = value.parse().ok().filter(|milliseconds| *milliseconds > 0),
+                "last" if LAST.iter().any(|(name, ..)| *name == value) => filter.last = value,
+                "from" => filter.from = moment(&value),
+                "to" => filter.to = moment(&value),
                 "failures" => filter.failures = value == "1",
                 "rows" => filter.rows = value.parse().unwrap_or(ROWS).clamp(ROWS, MOST_ROWS),
                 _ => {}
@@ -56,23 +85,44 @@ impl Filter {
     /// Returns the query including the question mark; empty if no criteria are set.
     pub(super) fn query(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        let words = [
-            ("text", &self.text),
-            ("contact", &self.contact),
-            ("channel", &self.channel),
-            ("status", &self.status),
-        ];
-        for (name, value) in words.into_iter().filter(|(_, value)| !value.is_empty()) {
-            query.append_pair(name, value);
-        }
-        if self.failures {
-            query.append_pair("failures", "1");
-        }
+        query.extend_pairs(self.criteria());
         if self.rows != ROWS {
             query.append_pair("rows", &self.rows.to_string());
         }
         let query = query.finish();
         if query.is_empty() { query } else { format!("?{query}") }
+    }
+
+    /// Returns the names and values of the criteria that are set.
+    fn criteria(&self) -> Vec<(&'static str, String)> {
+        let all = [
+            ("text", self.text.clone()),
+            ("contact", self.contact.clone()),
+            ("channel", self.channel.clone()),
+            ("status", self.status.clone()),
+            ("method", self.method.clone()),
+            ("operation", self.operation.clone()),
+            ("slower", self.slower.map(|milliseconds| milliseconds.to_string()).unwrap_or_default()),
+            ("last", self.last.clone()),
+            ("from", self.from.clone()),
+            ("to", self.to.clone()),
+            ("failures", if self.failures { "1".to_owned() } else { String::new() }),
+        ];
+        all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    /// Returns the filter with those criteria that another view has too.
+    pub(super) fn for_view(&self, view: &str) -> Self {
+        let shared = SHARED.iter().find(|(name, _)| *name == view).map_or(&[][..], |(_, shared)| shared);
+        let criteria = self.criteria().into_iter().filter(|(name, _)| shared.contains(name));
+        let criteria: Vec<_> = criteria.map(|(name, value)| (name.to_owned(), value)).collect();
+        Self::of(&criteria)
+    }
+
+    /// Returns `true` if a criterion is set that only some views have.
+    pub(super) fn has_more(&self) -> bool {
+        const COMMON: [&str; 5] = ["text", "contact", "channel", "status", "failures"];
+        self.criteria().iter().any(|(name, _)| !COMMON.contains(name))
     }
 
     /// Returns the filter with more rows, unless the maximum is reached.
@@ -120,6 +170,12 @@ impl Default for Filter {
             contact: nothing(),
             channel: nothing(),
             status: nothing(),
+            method: nothing(),
+            operation: nothing(),
+            slower: None,
+            last: nothing(),
+            from: nothing(),
+            to: nothing(),
             failures: false,
             rows: ROWS,
         }
@@ -137,6 +193,13 @@ mod tests {
             Filter { text: "a&b=<ü> +%".to_owned(), failures: true, ..Filter::default() },
             Filter { contact: "Grace".to_owned(), channel: "SMS".to_owned(), ..Filter::default() },
             Filter { status: "4xx".to_owned(), rows: 150, ..Filter::default() },
+            Filter { method: "PUT".to_owned(), operation: "sendMessage".to_owned(), ..Filter::default() },
+            Filter { slower: Some(250), last: "15m".to_owned(), ..Filter::default() },
+            Filter {
+                from: "2026-03-14T09:30:00".to_owned(),
+                to: "2026-03-15T00:00:00".to_owned(),
+                ..Filter::default()
+            },
         ];
         for filter in filters {
             assert_eq!(Filter::parse(filter.query().trim_start_matches('?')), filter, "{}", filter.query());
@@ -146,6 +209,24 @@ mod tests {
         assert_eq!((long.text.chars().count(), long.contact.len()), (MAX_CHARS, MAX_CHARS));
         assert_eq!(Filter::parse("rows=1000000").rows, MOST_ROWS);
         assert_eq!(Filter::parse("rows=0&other=1&text=%ff").rows, ROWS);
+    }
+
+    #[test]
+    fn other_views_get_the_criteria_that_they_have() {
+        let query = "text=a&contact=b&channel=SMS&status=4xx&method=PUT&last=1h&slower=5&failures=1&rows=150";
+        let filter = Filter::parse(query);
+        let cases = [
+            ("conversations", "?text=a&contact=b&channel=SMS&failures=1"),
+            ("contacts", "?text=a"),
+            ("deliveries", "?text=a&contact=b&channel=SMS&failures=1"),
+            ("controls", ""),
+        ];
+        for (view, expected) in cases {
+            assert_eq!(filter.for_view(view).query(), expected, "{view}");
+        }
+        let has_more = ["text=a&failures=1", "last=1h", "slower=5", "slower=0", "last=2y", "from=x"];
+        let has_more = has_more.map(|query| Filter::parse(query).has_more());
+        assert_eq!(has_more, [false, true, true, false, false, false]);
     }
 
     #[test]

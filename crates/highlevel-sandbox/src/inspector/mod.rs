@@ -14,6 +14,7 @@ mod conversations;
 mod deliveries;
 mod filter;
 mod format;
+mod highlight;
 mod json;
 mod live;
 mod messages;

@@ -93,6 +93,11 @@ impl Frame {
         Self::new(state, "", title, Filter::default())
     }
 
+    /// Returns the URL of a tab, with the criteria of this page that its view has too.
+    pub(super) fn tab_address(&self, path: &str) -> String {
+        format!("{PATH}/{path}{}", self.filter.for_view(path).query())
+    }
+
     /// Returns the URL of a view, with the filter of this page.
     pub(super) fn link(&self, path: &str) -> String {
         format!("{PATH}/{path}{}", self.filter.query())

@@ -5,28 +5,27 @@ mod budget;
 mod curl;
 mod detail;
 mod duplicates;
+mod list;
 mod search;
+mod summary;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use askama::Template;
 use http::{Method, StatusCode};
 
 use super::connect::{self, Panel};
-use super::filter::{CHANNELS, with_chosen, words_of};
-use super::format;
-use super::format::Time;
+use super::filter::{CHANNELS, LAST, with_chosen, words_of};
 use super::page::Frame;
 use super::response::PageResponse;
 use super::route::{PageRequest, Route};
 use crate::access::INSPECTOR_PATH as PATH;
 use crate::engine::Engine;
-use crate::ledger::{RecordedRequest, RequestFingerprint};
+use crate::ledger::RecordedRequest;
+use crate::operation::Operation;
 use crate::spec::Spec;
-use annotations::Badge;
 use detail::Detail;
-use search::Search;
+use list::Row;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: Method::GET, path: "requests", handler: |state, page_request| show(state, page_request) },
@@ -47,34 +46,22 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
+/// The methods offered in the search form.
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
 #[derive(Template)]
 #[template(path = "requests.html")]
 struct RequestsPage<'r> {
     frame: Frame,
     channels: Vec<&'r str>,
     statuses: Vec<String>,
+    methods: Vec<&'r str>,
+    operations: Vec<&'r str>,
     rows: Vec<Row>,
     longer: Option<String>,
     open: Option<Detail<'r>>,
     /// The Connect panel, while no program is connected.
     connect: Option<Panel>,
-}
-
-/// A request in the list.
-struct Row {
-    id: String,
-    link: String,
-    method: String,
-    path: String,
-    status: u16,
-    /// `true` if the client did not receive the full response.
-    is_cut: bool,
-    operation: &'static str,
-    location: String,
-    took: String,
-    at: Time,
-    badges: Vec<Badge>,
-    is_open: bool,
 }
 
 fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
@@ -88,14 +75,7 @@ fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
     if let Some(request) = &request {
         frame.show(&title(request));
     }
-    let search = Search::new(state, &filter);
-    let contact_of = |id: &str| state.model().message(id).map(|message| message.contact_id.to_string());
-    let (found, more) = state.ledger.collect(filter.rows, |request| {
-        search.fits(request, contact_of).then(|| MatchingRequest::new(state, &frame, request, open))
-    });
-    let repeated = found.iter().filter_map(|found| found.repeated).collect();
-    let duplicates = duplicates::find(state, &repeated);
-    let rows = found.into_iter().map(|found| found.into_row(&duplicates)).collect();
+    let (rows, more) = list::rows(state, &frame, open);
     let longer = filter.longer().filter(|_| more);
     let marks = request.as_deref().map(annotations::marks).unwrap_or_default();
     let detail = request.as_deref().map(|request| Detail::new(state, page_request, &frame, request, &marks));
@@ -107,6 +87,8 @@ fn show(state: &Arc<Engine>, page_request: &PageRequest) -> PageResponse {
         connect,
         channels: with_chosen(words_of(Spec::embedded(), &CHANNELS), &filter.channel),
         statuses: with_chosen(statuses(state), &filter.status),
+        methods: with_chosen(METHODS.to_vec(), &filter.method),
+        operations: with_chosen(operations(), &filter.operation),
         rows,
         longer: longer.map(|longer| format!("{PATH}/requests{}", longer.query())),
         open: detail,
@@ -138,52 +120,11 @@ fn gone(id: &str) -> PageResponse {
     )
 }
 
-/// A matching request.
-struct MatchingRequest {
-    row: Row,
-    /// The content, if several requests stored it.
-    repeated: Option<RequestFingerprint>,
-    /// The badges of a duplicate.
-    as_duplicate: Vec<Badge>,
-}
-
-impl MatchingRequest {
-    fn new(state: &Engine, frame: &Frame, request: &RecordedRequest, open: &str) -> Self {
-        let stored = request.fingerprint.map_or(0, |fingerprint| state.ledger.times(fingerprint).stored);
-        let is_repeated = annotations::is_sent_twice(request, stored);
-        Self {
-            row: Row::new(frame, request, stored, open),
-            repeated: request.fingerprint.filter(|_| is_repeated),
-            as_duplicate: if is_repeated { annotations::badges(request, stored, true) } else { Vec::new() },
-        }
-    }
-
-    fn into_row(self, duplicates: &HashSet<String>) -> Row {
-        let mut row = self.row;
-        if self.repeated.is_some() && duplicates.contains(&row.id) {
-            row.badges = self.as_duplicate;
-        }
-        row
-    }
-}
-
-impl Row {
-    fn new(frame: &Frame, request: &RecordedRequest, stored: u64, open: &str) -> Self {
-        Self {
-            link: frame.link(&format!("requests/{}", request.id)),
-            is_open: request.id == open,
-            operation: request.operation.map_or("", |operation| operation.id()),
-            location: request.location_id.clone().unwrap_or_default(),
-            took: format::took(request.duration),
-            badges: annotations::badges(request, stored, false),
-            id: request.id.clone(),
-            method: request.method.clone(),
-            path: format::start(&request.path, 200),
-            status: request.status,
-            is_cut: request.broken,
-            at: request.received_at.clone().into(),
-        }
-    }
+/// Returns the IDs of all operations in alphabetical order.
+fn operations() -> Vec<&'static str> {
+    let mut ids = Operation::ALL.map(Operation::id);
+    ids.sort_unstable();
+    ids.to_vec()
 }
 
 /// Returns the statuses offered in the search form: the classes, and all statuses that occurred.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::engine::Engine;
-use crate::inspector::filter::Filter;
+use crate::inspector::filter::{Filter, Period};
 use crate::json_fields;
 use crate::ledger::RecordedRequest;
 use crate::operation::Operation;
@@ -12,8 +12,9 @@ use crate::search_term::SearchTerm;
 /// A filter, prepared for matching many requests. Bodies are parsed only if the filter requires it.
 pub(super) struct Search<'f> {
     filter: &'f Filter,
-    text: SearchTerm,
-    contact: SearchTerm,
+    period: Period,
+    pub(super) text: SearchTerm,
+    pub(super) contact: SearchTerm,
     /// The IDs of the contacts whose name matches.
     contacts: HashSet<String>,
 }
@@ -29,7 +30,8 @@ impl<'f> Search<'f> {
                 model.contacts().filter(|each| each.name.as_ref().is_some_and(|name| contact.is_in(name)));
             named.map(|each| each.id.clone()).collect()
         };
-        Self { filter, text: SearchTerm::new(&filter.text), contact, contacts }
+        let period = Period::of(filter, state.clock.now());
+        Self { filter, period, text: SearchTerm::new(&filter.text), contact, contacts }
     }
 
     /// Returns `true` if a request matches. `contact_of` returns the contact of a stored message.
@@ -41,23 +43,34 @@ impl<'f> Search<'f> {
         let filter = self.filter;
         (!filter.failures || is_failure(request))
             && filter.has_status(&request.status.to_string())
+            && self.period.contains(&request.received_at)
+            && (filter.method.is_empty() || filter.method.eq_ignore_ascii_case(&request.method))
+            && (filter.operation.is_empty()
+                || request.operation.is_some_and(|operation| operation.id() == filter.operation))
+            && filter.slower.is_none_or(|milliseconds| request.duration.as_millis() >= milliseconds.into())
             && self.has_text(request)
             && self.is_about(request, contact_of)
     }
 
     fn has_text(&self, request: &RecordedRequest) -> bool {
+        self.text.is_empty() || self.place(request).is_some()
+    }
+
+    /// Returns the place of the text in a request, in words.
+    pub(super) fn place(&self, request: &RecordedRequest) -> Option<&'static str> {
         let words = [
-            Some(request.path.as_str()),
-            Some(request.id.as_str()),
-            Some(request.method.as_str()),
-            request.operation.map(Operation::id),
-            request.message_id.as_deref(),
-            request.fault.as_deref(),
-            request.quirk,
+            ("in the path", Some(request.path.as_str())),
+            ("in the request ID", Some(request.id.as_str())),
+            ("in the method", Some(request.method.as_str())),
+            ("in the operation", request.operation.map(Operation::id)),
+            ("in the message ID", request.message_id.as_deref()),
+            ("in the name of the fault", request.fault.as_deref()),
+            ("in the name of the quirk", request.quirk),
         ];
-        words.into_iter().flatten().any(|word| self.text.is_in(word))
-            || self.text.is_in_bytes(&request.body)
-            || self.text.is_in_bytes(&request.response)
+        let word = words.into_iter().find(|(_, word)| word.is_some_and(|word| self.text.is_in(word)));
+        word.map(|(place, _)| place)
+            .or_else(|| self.text.is_in_bytes(&request.body).then_some("in the request body"))
+            .or_else(|| self.text.is_in_bytes(&request.response).then_some("in the response body"))
     }
 
     /// Returns `true` if channel and contact match.
@@ -85,6 +98,8 @@ pub(super) fn is_failure(request: &RecordedRequest) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn request() -> RecordedRequest {
@@ -97,13 +112,36 @@ mod tests {
             response: br#"{"messageId":"m1"}"#.to_vec(),
             message_id: Some("m1".to_owned()),
             status: 201,
+            received_at: "2026-03-14T09:00:00.000Z".to_owned(),
+            duration: Duration::from_millis(250),
             ..RecordedRequest::default()
         }
     }
 
     fn search(filter: &Filter, contacts: HashSet<String>) -> Search<'_> {
         let (text, contact) = (SearchTerm::new(&filter.text), SearchTerm::new(&filter.contact));
-        Search { filter, text, contact, contacts }
+        let period = Period::of(filter, "2026-03-14T09:30:00Z".parse().unwrap());
+        Search { filter, period, text, contact, contacts }
+    }
+
+    #[test]
+    fn the_place_of_a_match_is_named() {
+        let faulty = RecordedRequest { fault: Some("reset".to_owned()), ..request() };
+        let cases = [
+            ("MESSAGES?A", Some("in the path")),
+            ("7f3a", Some("in the request ID")),
+            ("post", Some("in the method")),
+            ("sendmessage", Some("in the operation")),
+            ("M1", Some("in the message ID")),
+            ("reset", Some("in the name of the fault")),
+            ("Guten", Some("in the request body")),
+            ("messageid", Some("in the response body")),
+            ("nowhere", None),
+        ];
+        for (text, expected) in cases {
+            let filter = Filter { text: text.to_owned(), ..Filter::default() };
+            assert_eq!(search(&filter, HashSet::new()).place(&faulty), expected, "{text}");
+        }
     }
 
     #[test]
@@ -139,6 +177,16 @@ mod tests {
             (&refused, "failures=1", true),
             (&reset, "failures=1", true),
             (&refused, "failures=1&channel=Email", false),
+            (&sent, "method=post", true),
+            (&sent, "method=PUT", false),
+            (&sent, "operation=sendMessage", true),
+            (&sent, "operation=getMessage", false),
+            (&sent, "slower=250", true),
+            (&sent, "slower=251", false),
+            (&sent, "last=1h", true),
+            (&sent, "last=15m", false),
+            (&sent, "from=2026-03-14T09:00&to=2026-03-14T09:00", true),
+            (&sent, "to=2026-03-14T08:59", false),
         ];
         for (request, query, expected) in cases {
             let filter = Filter::parse(query);

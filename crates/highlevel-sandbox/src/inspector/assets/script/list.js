@@ -14,7 +14,7 @@ function countNews(html) {
   const start = html.indexOf('id="rows"');
   const section = html.slice(start, html.indexOf('class="detail"', start));
   const ids = [...section.matchAll(/<!--row--><li id="([^"]+)"/g)].map(([, id]) => unescaped(id));
-  const first = document.querySelector("#rows > li")?.id;
+  const first = document.querySelector("#rows > li:not(.day)")?.id;
   const count = ids.indexOf(first);
   showNews(count < 0 ? ids.length : count, count < 0 ? "+" : "");
 }
