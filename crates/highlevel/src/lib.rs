@@ -75,6 +75,7 @@
 //! | feature | default | effect |
 //! |---|---|---|
 //! | `client` | yes | the client; without it, types and the verification of webhooks remain, also for `wasm32-unknown-unknown` |
+//! | `webhook` | yes | `webhook`, the verification of webhooks; a program that only sends builds faster without it |
 //! | `http2` | yes | HTTP/2 if the server offers it by ALPN; [`http1_only`](TransportBuilder::http1_only) disables it per client |
 //! | `rustls-ring` | yes | TLS with rustls and ring |
 //! | `aws-lc` | | TLS with rustls and aws-lc, see [`Tls`] |
@@ -94,11 +95,16 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "client")]
+#[cfg_attr(
+    not(feature = "webhook"),
+    allow(dead_code, reason = "webhooks report installs, which use the rest")
+)]
 pub mod auth;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 #[cfg(feature = "client")]
 mod calls;
+#[cfg(any(feature = "client", feature = "webhook"))]
 mod channel;
 #[cfg(feature = "client")]
 mod classify;
@@ -126,6 +132,11 @@ mod find;
 pub mod guide;
 #[cfg(feature = "client")]
 mod headers;
+#[cfg(any(feature = "client", feature = "webhook"))]
+#[cfg_attr(
+    not(feature = "webhook"),
+    allow(dead_code, reason = "errors of webhooks describe mistyped fields")
+)]
 mod lenient;
 #[cfg(feature = "client")]
 pub mod limit;
@@ -175,6 +186,7 @@ mod transport;
 mod unauthorized;
 #[cfg(feature = "client")]
 mod validate;
+#[cfg(feature = "webhook")]
 pub mod webhook;
 
 #[cfg(feature = "client")]

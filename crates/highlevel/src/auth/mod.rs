@@ -43,6 +43,7 @@ mod authorize;
 mod builder;
 mod exchange;
 mod guarded;
+#[cfg(feature = "webhook")]
 mod install_events;
 mod lease;
 mod messages;
@@ -61,5 +62,6 @@ mod tokens;
 pub use app::{App, Company};
 pub use authorize::{AuthorizeUrl, CsrfState, Scope};
 pub use builder::AppBuilder;
+#[cfg(feature = "webhook")]
 pub use install_events::Handled;
 pub use tokens::TokenSet;

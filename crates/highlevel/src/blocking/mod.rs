@@ -43,7 +43,10 @@ use serde::de::DeserializeOwned;
 
 use self::driver::Driver;
 pub use self::operations::{Calls, Contacts, Conversations, Files, Listing, Messages, Recording};
-use crate::auth::{AppBuilder, AuthorizeUrl, Handled, TokenSet};
+#[cfg(feature = "webhook")]
+use crate::auth::Handled;
+use crate::auth::{AppBuilder, AuthorizeUrl, TokenSet};
+#[cfg(feature = "webhook")]
 use crate::webhook::{Event, Verified};
 use crate::{
     AppId, ClientBuilder, CompanyId, LocationId, Receipt, RequestPath, Result, RetryPolicy, SecretString,
@@ -297,6 +300,7 @@ impl App {
     /// # Errors
     ///
     /// Returns the errors of [`exchange`](Self::exchange).
+    #[cfg(feature = "webhook")]
     pub fn handle(&self, event: &Verified<Event>) -> Result<Handled> {
         self.run(self.inner.handle(event))
     }

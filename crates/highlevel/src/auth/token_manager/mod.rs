@@ -22,6 +22,7 @@ use tracing::Instrument;
 
 pub(super) use self::company::{CompanyTokenError, location_tokens};
 use self::refresh_task::{Reason, RefreshTask};
+#[cfg(feature = "webhook")]
 pub(super) use self::removal::RemovalResult;
 pub(super) use self::request::TokenRequestError;
 use super::messages::describe;
