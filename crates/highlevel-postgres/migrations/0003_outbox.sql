@@ -62,18 +62,33 @@ CREATE TABLE highlevel.arrival (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX arrival_location ON highlevel.arrival (location, due_at);
 
+-- The locations that have a lane. Who adds or removes a lane locks its row here first.
+CREATE TABLE highlevel.lane_name (location text COLLATE "C" PRIMARY KEY);
+
 -- One row per location: when its messages are looked at next, and from where.
+--
+-- A long transaction elsewhere keeps all former versions of a row in the indexes. The hot statements therefore count the
+-- versions, and find the last one first.
 CREATE TABLE highlevel.lane (
-    location   text COLLATE "C" PRIMARY KEY,
+    location   text COLLATE "C" NOT NULL,
+    version    bigint NOT NULL DEFAULT 0,
     next_at    timestamptz NOT NULL,
     cursor_due timestamptz NOT NULL DEFAULT '-infinity',    -- no pending message is before the cursor
     cursor_id  bigint NOT NULL DEFAULT 0,
     held       text,                                        -- why nothing is sent
     held_by    text,
-    held_until timestamptz
+    held_until timestamptz,
+    PRIMARY KEY (location, version)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX lane_next ON highlevel.lane (next_at);
+
+-- Claims look at no lane whose `next_at` is before this, for the same reason. Recomputed about once a second.
+CREATE TABLE highlevel.lane_floor (
+    next_at timestamptz NOT NULL,
+    at      timestamptz NOT NULL    -- when it was computed
+);
+INSERT INTO highlevel.lane_floor VALUES ('-infinity', '-infinity');
 
 -- The callers' own keys. They outlive their messages, so that enqueueing twice is enqueueing once.
 CREATE TABLE highlevel.outbox_once (
@@ -127,10 +142,26 @@ BEGIN
     INSERT INTO highlevel.arrival VALUES (id, p_message ->> 'location', v_due);
 END $$;
 
+-- Locks the names of lanes, in the order of the array, so that their lanes can be added. Its caller looks for them with a
+-- later snapshot.
+CREATE FUNCTION highlevel.lock_lane_names_v1(p_locations text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    -- A change that changes nothing also locks a row that another transaction has just added.
+    INSERT INTO highlevel.lane_name AS n (location) SELECT u FROM unnest(p_locations) u
+        ON CONFLICT (location) DO UPDATE SET location = n.location;
+END $$;
+
 -- Tells lanes about messages that became pending. Returns their number, or 0 while another process does so.
-CREATE FUNCTION highlevel.stage_v1(p_max integer) RETURNS integer LANGUAGE plpgsql AS $$
+--
+-- A bitmap scan would read all versions of a lane, as far as the statistics know only one.
+CREATE FUNCTION highlevel.stage_v1(p_max integer) RETURNS integer LANGUAGE plpgsql SET enable_bitmapscan = off AS $$
 DECLARE
-    v_count integer;
+    v_count     bigint;
+    v_locations text[];
+    v_dues      timestamptz[];
+    v_done      text[];
+    v_new       text[];
+    v_now       timestamptz;
 BEGIN
     -- One transaction at a time, until it ends. Locking each row would add to the write-ahead log.
     IF NOT pg_try_advisory_xact_lock(7519063413227650918) THEN
@@ -142,15 +173,44 @@ BEGIN
             RETURNING a.location, a.due_at
     ), lanes AS (
         SELECT t.location, min(t.due_at) AS due_at, count(*) AS n FROM taken t GROUP BY t.location
-    ), changed AS (
-        -- In order, so that two of these cannot wait for each other.
-        INSERT INTO highlevel.lane AS l (location, next_at, cursor_due, cursor_id)
-            SELECT n.location, n.due_at, n.due_at, 0 FROM lanes n ORDER BY n.location
-            ON CONFLICT (location) DO UPDATE SET
-                next_at = CASE WHEN l.held IS NULL THEN least(l.next_at, excluded.next_at) ELSE l.next_at END,
-                cursor_id = CASE WHEN excluded.cursor_due <= l.cursor_due THEN 0 ELSE l.cursor_id END,
-                cursor_due = least(l.cursor_due, excluded.cursor_due)
     )
-    SELECT coalesce(sum(n.n), 0) INTO v_count FROM lanes n;
+    -- In order, so that two of these cannot wait for each other.
+    SELECT coalesce(sum(n.n), 0), array_agg(n.location ORDER BY n.location), array_agg(n.due_at ORDER BY n.location)
+        INTO v_count, v_locations, v_dues FROM lanes n;
+    UPDATE highlevel.lane_floor f SET next_at = d.due_at FROM (SELECT min(u) AS due_at FROM unnest(v_dues) u) d
+        WHERE d.due_at < f.next_at;
+    -- A lane that is changed meanwhile has another version, and is tried again.
+    WHILE v_locations IS NOT NULL LOOP
+        WITH changed AS (
+            UPDATE highlevel.lane l SET
+                    version = l.version + 1,
+                    next_at = CASE WHEN l.held IS NULL THEN least(l.next_at, t.due_at) ELSE l.next_at END,
+                    cursor_id = CASE WHEN t.due_at <= l.cursor_due THEN 0 ELSE l.cursor_id END,
+                    cursor_due = least(l.cursor_due, t.due_at)
+                FROM (SELECT s.location, s.due_at, (SELECT n.version FROM highlevel.lane n WHERE n.location = s.location
+                        ORDER BY n.version DESC LIMIT 1) AS version FROM unnest(v_locations, v_dues) s(location, due_at)) t
+                WHERE l.location = t.location AND l.version = t.version
+                RETURNING l.location
+        )
+        SELECT array_agg(c.location) INTO v_done FROM changed c;
+        v_new := ARRAY(SELECT u FROM unnest(v_locations) u WHERE u <> ALL (coalesce(v_done, '{}')) ORDER BY u);
+        PERFORM highlevel.lock_lane_names_v1(v_new);
+        WITH lanes AS (
+            INSERT INTO highlevel.lane (location, next_at, cursor_due)
+                SELECT s.location, s.due_at, s.due_at FROM unnest(v_locations, v_dues) s(location, due_at)
+                    WHERE s.location = ANY (v_new)
+                        AND NOT EXISTS (SELECT FROM highlevel.lane l WHERE l.location = s.location)
+                RETURNING location
+        )
+        SELECT v_done || array_agg(l.location) INTO v_done FROM lanes l;
+        SELECT array_agg(s.location ORDER BY s.location), array_agg(s.due_at ORDER BY s.location)
+            INTO v_locations, v_dues FROM unnest(v_locations, v_dues) s(location, due_at)
+            WHERE s.location <> ALL (coalesce(v_done, '{}'));
+    END LOOP;
+    -- Of a change that takes longer than these 5 seconds, the next computation learns.
+    v_now := clock_timestamp();
+    UPDATE highlevel.lane_floor f
+        SET next_at = least(v_now - interval '5 s', (SELECT min(n.next_at) FROM highlevel.lane n)), at = v_now
+        WHERE f.at NOT BETWEEN v_now - CASE WHEN v_count > 0 THEN interval '1 s' ELSE interval '10 s' END AND v_now;
     RETURN v_count;
 END $$;

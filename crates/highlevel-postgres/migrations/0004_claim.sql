@@ -15,6 +15,7 @@ DECLARE
     v_wait     bigint;
     v_grant    bigint;
     v_now      timestamptz;
+    v_floor    timestamptz;
     v_left     integer := p_max;
     v_want     integer;
     v_seen     integer;
@@ -33,6 +34,7 @@ DECLARE
     -- Changes of all lanes, made by one statement at the end. The lanes are locked.
     v_claimed  bigint[] := '{}';
     v_lanes    text[] := '{}';
+    v_versions bigint[] := '{}';
     v_dues     timestamptz[] := '{}';
     v_cursors  bigint[] := '{}';
     v_nexts    timestamptz[] := '{}';
@@ -43,8 +45,10 @@ BEGIN
     IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
+    SELECT f.next_at INTO v_floor FROM highlevel.lane_floor f;
     v_now := clock_timestamp();
-    FOR l IN SELECT n.location, n.cursor_due, n.cursor_id FROM highlevel.lane n WHERE n.next_at <= v_now
+    FOR l IN SELECT n.location, n.version, n.cursor_due, n.cursor_id FROM highlevel.lane n
+            WHERE n.next_at BETWEEN v_floor AND v_now
             ORDER BY n.next_at LIMIT p_lanes FOR UPDATE SKIP LOCKED LOOP
         EXIT WHEN v_left <= 0;
         v_want := least(v_left, p_per_lane);
@@ -107,6 +111,7 @@ BEGIN
         v_left := v_left - v_granted;
         -- The first message that is still pending, and when it can be sent.
         v_lanes := v_lanes || l.location;
+        v_versions := v_versions || l.version;
         v_grants := v_grants || v_grant;
         v_dues := v_dues || v_next_due;
         v_cursors := v_cursors || (v_next_id - 1);
@@ -120,10 +125,10 @@ BEGIN
             ELSE clock_timestamp() + interval '1 s' END;
     END LOOP;
     -- Without a pending message, the cursor stays where it is.
-    UPDATE highlevel.lane n SET cursor_due = coalesce(t.due_at, n.cursor_due), cursor_id = coalesce(t.id, n.cursor_id),
-            next_at = t.next_at, held = NULL, held_by = NULL, held_until = NULL
-        FROM unnest(v_lanes, v_dues, v_cursors, v_nexts) AS t(location, due_at, id, next_at)
-        WHERE n.location = t.location;
+    UPDATE highlevel.lane n SET version = n.version + 1, cursor_due = coalesce(t.due_at, n.cursor_due),
+            cursor_id = coalesce(t.id, n.cursor_id), next_at = t.next_at, held = NULL, held_by = NULL, held_until = NULL
+        FROM unnest(v_lanes, v_versions, v_dues, v_cursors, v_nexts) AS t(location, version, due_at, id, next_at)
+        WHERE n.location = t.location AND n.version = t.version;
     -- Some may have been cancelled meanwhile. Not `state = 'p'`: with statistics of a time without a backlog, all pending
     -- messages would be read.
     RETURN QUERY
@@ -240,11 +245,17 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_until timestamptz := coalesce(clock_timestamp() + p_for, 'infinity');
 BEGIN
-    INSERT INTO highlevel.lane AS l (location, next_at, held, held_by, held_until)
-        VALUES (p_location, v_until, p_reason, p_by, v_until)
-        ON CONFLICT (location) DO UPDATE SET next_at = v_until, held = p_reason, held_by = p_by, held_until = v_until
-            -- A hold by a person is not shortened by one of a sender.
-            WHERE l.held_by IS NULL OR p_by IS NOT NULL;
+    LOOP
+        -- A hold by a person is not shortened by one of a sender.
+        UPDATE highlevel.lane l SET next_at = v_until, held = p_reason, held_by = p_by, held_until = v_until
+            WHERE l.location = p_location AND (l.held_by IS NULL OR p_by IS NOT NULL);
+        EXIT WHEN FOUND OR EXISTS (SELECT FROM highlevel.lane l WHERE l.location = p_location);
+        PERFORM highlevel.lock_lane_names_v1(ARRAY[p_location]);
+        INSERT INTO highlevel.lane (location, next_at, held, held_by, held_until)
+            SELECT p_location, v_until, p_reason, p_by, v_until
+            WHERE NOT EXISTS (SELECT FROM highlevel.lane l WHERE l.location = p_location);
+        EXIT WHEN FOUND;
+    END LOOP;
     IF p_by IS NOT NULL THEN
         INSERT INTO highlevel.history (what, by, detail)
             VALUES ('paused', p_by, jsonb_build_object('location', p_location, 'reason', p_reason));

@@ -6,6 +6,7 @@ DECLARE
     v_now  timestamptz := clock_timestamp();
     v_day  date;
     v_part record;
+    v_idle text[];
 BEGIN
     IF NOT pg_try_advisory_xact_lock(7519063413227650918) THEN
         RETURN false;
@@ -45,10 +46,12 @@ BEGIN
     DELETE FROM highlevel.limiter WHERE location IN (SELECT l.location FROM highlevel.limiter l
         -- No interval is longer than an hour: the log of these has no entry that counts.
         WHERE greatest(l.day_ends_ms, l.blocked_ms) < highlevel.now_ms_v1() - 7200000 FOR UPDATE SKIP LOCKED);
-    DELETE FROM highlevel.lane WHERE location IN (SELECT l.location FROM highlevel.lane l
+    v_idle := ARRAY(SELECT l.location FROM highlevel.lane l JOIN highlevel.lane_name n USING (location)
         WHERE l.next_at = 'infinity' AND l.held IS NULL AND l.cursor_due < v_now - interval '1 day'
             AND NOT EXISTS (SELECT FROM highlevel.outbox m WHERE m.location = l.location AND m.state = 'p')
         FOR UPDATE SKIP LOCKED);
+    DELETE FROM highlevel.lane WHERE location = ANY (v_idle);
+    DELETE FROM highlevel.lane_name WHERE location = ANY (v_idle);
     RETURN true;
 END $$;
 

@@ -13,6 +13,7 @@ BEGIN
             RETURNING o.id, o.location, o.due_at
     )
     INSERT INTO highlevel.arrival SELECT d.id, d.location, d.due_at FROM due d;
+    UPDATE highlevel.lane_floor SET next_at = '-infinity', at = '-infinity';
     UPDATE highlevel.lane l SET next_at = v_now WHERE l.location = ANY (ARRAY(SELECT n.location FROM highlevel.lane n
         WHERE n.held IS NULL AND n.next_at > v_now AND n.next_at < 'infinity' ORDER BY n.location FOR UPDATE SKIP LOCKED));
     UPDATE highlevel.outbox o SET lease_until = v_now + p_lease WHERE o.id = ANY (ARRAY(SELECT m.id FROM highlevel.outbox m

@@ -73,7 +73,7 @@ impl Connection {
     /// Deletes all messages.
     pub async fn clear(&self) {
         self.batch(
-            "TRUNCATE highlevel.outbox, highlevel.outbox_done, highlevel.arrival, highlevel.lane, highlevel.history, bare",
+            "TRUNCATE highlevel.outbox, highlevel.outbox_done, highlevel.arrival, highlevel.lane, highlevel.lane_name, highlevel.history, bare",
         )
         .await;
     }
@@ -107,7 +107,7 @@ impl Connection {
         for first in (0..messages).step_by(1_000) {
             self.enqueue_range(first, (first + 1_000).min(messages) - 1, locations, contact).await;
         }
-        self.stage().await;
+        while self.stage().await > 0 {}
     }
 
     /// Enqueues these messages in one transaction, each of a separate contact.
@@ -121,9 +121,9 @@ impl Connection {
         self.number(sql, &parameters).await;
     }
 
-    /// Stages all messages that are enqueued.
-    pub async fn stage(&self) {
-        while self.number("SELECT highlevel.stage_v1(2000)::bigint", &[]).await > 0 {}
+    /// Stages up to 2,000 messages that are enqueued. Returns their number.
+    pub async fn stage(&self) -> i64 {
+        self.number("SELECT highlevel.stage_v1(2000)::bigint", &[]).await
     }
 
     /// Returns how many messages are enqueued and not completed.

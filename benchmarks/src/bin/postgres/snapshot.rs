@@ -28,9 +28,10 @@ pub async fn held(connection: &Connection, database: &Database, time: Duration) 
     for part in 1..=PARTS {
         let mut times = Vec::new();
         while start.elapsed() < time / PARTS * part {
+            // As a sender does.
             connection.stage().await;
             let begin = Instant::now();
-            let claimed = connection.claim(20, 5).await;
+            let claimed = connection.claim(64, 20).await;
             times.push(begin.elapsed());
             if claimed.is_empty() {
                 tokio::time::sleep(Duration::from_millis(10)).await;

@@ -48,6 +48,7 @@ async fn rows_are_deleted_after_their_retention() {
             "gen_random_uuid(), 'new', 1, now()",
             "gen_random_uuid(), 'old', 1, now() - interval '2 days'",
         ),
+        row("lane_name", "location", "'new'", "'old'"),
         row(
             "lane",
             "location, next_at, cursor_due",
