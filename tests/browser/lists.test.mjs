@@ -39,7 +39,7 @@ for (const [name, hold] of [
     assert.deepEqual(await rows(page), before);
     assert.equal(await top(page), position);
     await news(page, "3 new").click();
-    await page.locator("#rows").getByText(`/${name.slice(0, 6)}-2`).waitFor();
+    await page.locator("#rows .row-title").getByText(`/${name.slice(0, 6)}-2`).waitFor();
     assert.equal(await page.locator("#news").isVisible(), false);
     const after = await rows(page);
     assert.deepEqual(after.slice(3), before.slice(0, before.length - 3));
@@ -55,10 +55,10 @@ test("more new rows than the page shows are counted with a plus", async () => {
   await happen(55, "many");
   await news(page, "50+ new").waitFor();
   await page.getByRole("button", { name: "Resume" }).click();
-  await page.locator("#rows").getByText("/many-54").waitFor();
+  await page.locator("#rows .row-title").getByText("/many-54").waitFor();
   assert.equal(await page.getByRole("button", { name: "Pause" }).getAttribute("aria-pressed"), "false");
   await happen(1, "resumed");
-  await page.locator("#rows").getByText("/resumed-0").waitFor();
+  await page.locator("#rows .row-title").getByText("/resumed-0").waitFor();
   check(page);
 });
 
@@ -70,7 +70,7 @@ test("scrolling back to the start shows the new rows", async () => {
   await happen(2, "back");
   await news(page, "2 new").waitFor();
   await page.locator("#list").evaluate((list) => (list.scrollTop = 0));
-  await page.locator("#rows").getByText("/back-1").waitFor();
+  await page.locator("#rows .row-title").getByText("/back-1").waitFor();
   assert.equal(await page.locator("#news").isVisible(), false);
   check(page);
 });
@@ -86,7 +86,7 @@ test("the open item is refreshed while its list is paused, and another view is n
   await page.keyboard.press("3");
   await page.getByRole("button", { name: "Pause" }).and(page.locator("[aria-pressed=false]")).waitFor();
   await happen(1, "other-view");
-  await page.locator("#rows").getByText("/other-view-0").waitFor();
+  await page.locator("#rows .row-title").getByText("/other-view-0").waitFor();
   check(page);
 });
 
