@@ -21,7 +21,7 @@ after(async () => {
 /** Returns the requests of the admin API, newest first. */
 const requests = async (query = "", of = sandbox) => (await of.admin("GET", `requests?limit=1000&${query}`)).requests;
 const newest = async (of = sandbox) => (await requests("", of))[0];
-const show = (id = "", options, of = sandbox) => openPage(browser, `${of.ui}/requests${id && `/${id}`}`, options);
+const show = (id = "", options, of = sandbox) => openPage(browser, `${of.ui}/requests${id && !id.startsWith("?") ? `/${id}` : id}`, options);
 const row = (page, id) => page.locator(`#request-${id}`);
 /** Returns the IDs of the listed requests. */
 const listed = (page) => page.locator("#rows > li:not(.day)").evaluateAll((rows) => rows.map(({ id }) => id.replace("request-", "")));
@@ -444,6 +444,55 @@ test("filters of time, method, operation and duration are part of the URL and ca
     check(page);
   } finally {
     await filtered.stop();
+  }
+});
+
+test("the filtered list is exported as HAR 1.2 and as JSON, without credentials", async () => {
+  const exporting = await startSandbox();
+  try {
+    await exporting.send({ message: "First" });
+    await exporting.api("POST", `${SEND}?a=b%20c&a=`, { type: "nothing", message: `"\u2028</script>` }, { cookie: "session=very-secret" });
+    await fetch(exporting.facts.baseUrl + SEND, { method: "POST", body: new Uint8Array([0xff, 0]), headers: { authorization: `Bearer ${exporting.facts.token}` } });
+    await exporting.api("GET", "/nowhere");
+    const all = await requests("", exporting);
+    for (const [query, expected] of [["", all], ["?text=nowhere&failures=1", all.slice(0, 1)], ["?text=nothing+has+this", []]]) {
+      const page = await show(query, {}, exporting);
+      if (expected.length === 0) assert.equal(await page.locator("#export").count(), 0);
+      else {
+        assert.match(await page.locator("#export").innerText(), /are masked/);
+        const links = await page.locator("#export a").evaluateAll((links) => links.map(({ href }) => href));
+        assert.deepEqual(links.map((link) => new URL(link).search), [query, query]);
+      }
+      check(page);
+      await page.context().close();
+      const [har, json] = await Promise.all(["har", "json"].map(async (name) => (await fetch(`${exporting.ui}/requests.${name}${query}`)).text()));
+      assert.ok(![har, json].some((text) => text.includes(exporting.facts.token) || text.includes("very-secret")));
+      assert.deepEqual(JSON.parse(json), { truncated: false, requests: expected });
+      const { log } = JSON.parse(har);
+      assert.deepEqual([log.version, log.creator.name, typeof log.creator.version], ["1.2", "highlevel-sandbox", "string"]);
+      assert.equal(log.entries.length, expected.length);
+      for (const [place, entry] of [...log.entries].reverse().entries()) {
+        const recorded = expected[place];
+        // The fields that the specification requires.
+        assert.ok(!Number.isNaN(Date.parse(entry.startedDateTime)) && entry.time >= 0 && typeof entry.cache === "object");
+        for (const name of ["send", "wait", "receive"]) assert.equal(typeof entry.timings[name], "number");
+        const { request, response } = entry;
+        for (const name of ["method", "url", "httpVersion", "cookies", "headers", "queryString", "headersSize", "bodySize"]) assert.ok(name in request, name);
+        for (const name of ["status", "statusText", "httpVersion", "cookies", "headers", "content", "redirectURL", "headersSize", "bodySize"]) assert.ok(name in response, name);
+        assert.deepEqual([request.method, request.url, response.status], [recorded.method, exporting.facts.baseUrl + recorded.path, recorded.status]);
+        assert.deepEqual(request.headers.map(({ name, value }) => [name, value]), recorded.headers);
+        const url = new URL(request.url);
+        assert.deepEqual(request.queryString.map(({ name, value }) => [name, value]), [...url.searchParams]);
+        const { body } = recorded;
+        if (body.base64) assert.deepEqual([request.postData.encoding, request.postData.text], ["base64", body.base64]);
+        else if (body.json) assert.deepEqual(JSON.parse(request.postData.text), body.json);
+        else assert.equal(request.postData, undefined);
+        assert.deepEqual(JSON.parse(response.content.text), recorded.response.json);
+        assert.equal(response.content.size, Buffer.byteLength(response.content.text));
+      }
+    }
+  } finally {
+    await exporting.stop();
   }
 });
 

@@ -5,6 +5,7 @@ mod budget;
 mod curl;
 mod detail;
 mod duplicates;
+mod export;
 mod list;
 mod search;
 mod summary;
@@ -33,6 +34,23 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::GET,
         path: "requests/{id}",
         handler: |state, page_request| show(state, page_request),
+    },
+    Route {
+        method: Method::GET,
+        path: "requests.har",
+        handler: |state, page_request| {
+            let base_url = connect::base_url(state, &page_request.headers);
+            let body = export::har(state, &page_request.filter(), &base_url);
+            PageResponse::File { name: "requests.har".to_owned(), body }
+        },
+    },
+    Route {
+        method: Method::GET,
+        path: "requests.json",
+        handler: |state, page_request| {
+            let body = export::json(state, &page_request.filter());
+            PageResponse::File { name: "requests.json".to_owned(), body }
+        },
     },
     Route {
         method: Method::GET,
