@@ -160,7 +160,8 @@ test("the composer is one line until it is used", async () => {
 });
 
 test("going back shows the list where it was", async () => {
-  const page = await phone("/requests", 390);
+  // Lower than the list, so that it scrolls.
+  const page = await phone("/requests", 390, { viewport: { width: 390, height: 480 } });
   await live(page);
   const list = page.locator("#list");
   await list.evaluate((element) => (element.scrollTop = 90));
