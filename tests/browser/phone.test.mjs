@@ -107,7 +107,7 @@ test("the tab of the view is visible", async () => {
     assert.equal(await page.locator(".tabs [aria-current]").innerText(), name);
     assert.ok(await visible(), name);
   }
-  // Also if the page is not loaded anew.
+  // Also if the page is not reloaded.
   await page.goto(ui);
   await page.locator(".tabs a").last().evaluate((link) => link.click());
   await page.locator(".tabs a:last-child[aria-current]").waitFor();

@@ -71,7 +71,9 @@ fn a_consumer_compiles_no_generator() {
 #[test]
 fn a_consumer_without_the_client_compiles_no_http_client() {
     const CLIENT: [&str; 6] = ["hyper", "reqwest", "rustls", "tokio", "tokio-util", "getrandom"];
-    let packages = compiled(&[r#"highlevel = { path = "crates/highlevel", default-features = false }"#]);
+    let packages = compiled(&[
+        r#"highlevel = { path = "crates/highlevel", default-features = false, features = ["webhook"] }"#,
+    ]);
     assert!(packages.iter().any(|package| package == "ed25519-dalek"), "{packages:?}");
     let unexpected: Vec<&String> =
         packages.iter().filter(|package| CLIENT.contains(&package.as_str())).collect();
@@ -96,4 +98,19 @@ fn the_feature_of_the_workspace_compiles_the_generator() {
     let packages =
         compiled(&[r#"highlevel-wire = { path = "crates/highlevel-wire", features = ["generate"] }"#]);
     assert_eq!(generator(&packages), GENERATOR);
+}
+
+/// A program that only sends messages compiles no signatures.
+#[test]
+fn a_consumer_without_webhooks_compiles_no_signatures() {
+    const SIGNATURES: [&str; 3] = ["curve25519-dalek", "curve25519-dalek-derive", "ed25519-dalek"];
+    let sends = r#"highlevel = { path = "crates/highlevel", default-features = false, features = ["client", "http2", "rustls-ring"] }"#;
+    let both = r#"highlevel = { path = "crates/highlevel" }"#;
+    for (dependency, expected) in [(sends, false), (both, true)] {
+        let packages = compiled(&[dependency]);
+        for name in SIGNATURES {
+            let is_compiled = packages.iter().any(|package| package == name);
+            assert_eq!(is_compiled, expected, "{name}: {packages:?}");
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! The theme of the pages, stored in a cookie so that the first paint already has it.
 
-use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use http::header::REFERER;
 use http::{HeaderMap, Method, Uri};
@@ -8,55 +7,11 @@ use http::{HeaderMap, Method, Uri};
 use super::pages::is_page;
 use super::response::PageResponse;
 use super::route::{PageRequest, Route};
+use super::theme::{COOKIE, Theme};
 use crate::access::INSPECTOR_PATH as PATH;
 
 pub(super) const ROUTES: &[Route] =
     &[Route { method: Method::POST, path: "appearance", handler: |_, page_request| set(page_request) }];
-
-const COOKIE: &str = "highlevel-sandbox-theme";
-/// The attribute in the templates.
-const SYSTEM: &str = "data-theme=\"system\"";
-
-/// The colour scheme of the pages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Theme {
-    /// That of the operating system.
-    #[default]
-    System,
-    Light,
-    Dark,
-}
-
-impl Theme {
-    /// Returns the theme of the cookie. Invalid values are ignored.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        CookieJar::from_headers(headers)
-            .get(COOKIE)
-            .and_then(|cookie| Self::named(cookie.value()))
-            .unwrap_or_default()
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        [Self::System, Self::Light, Self::Dark].into_iter().find(|theme| theme.name() == name)
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::Light => "light",
-            Self::Dark => "dark",
-        }
-    }
-
-    /// Sets the theme of a rendered page.
-    pub(super) fn apply(self, mut html: String) -> String {
-        // The attribute is at the start of the page, before any content.
-        if let Some(start) = html.find(SYSTEM).filter(|_| self != Self::System) {
-            html.replace_range(start..start + SYSTEM.len(), &format!("data-theme=\"{}\"", self.name()));
-        }
-        html
-    }
-}
 
 /// Stores the theme of the form and returns to the page that contains it.
 fn set(page_request: &PageRequest) -> PageResponse {
@@ -78,28 +33,8 @@ fn previous(headers: &HeaderMap) -> String {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
-    use http::header::COOKIE as HEADER;
 
     use super::*;
-
-    #[test]
-    fn only_known_themes_change_the_page() {
-        let page = "<html data-theme=\"system\"><p>data-theme=\"system\"</p>";
-        let cases = [
-            ("", "system"),
-            ("highlevel-sandbox-theme=dark", "dark"),
-            ("a=b; highlevel-sandbox-theme=light", "light"),
-            ("highlevel-sandbox-theme=system", "system"),
-            ("highlevel-sandbox-theme=\"><script>", "system"),
-            ("other=dark", "system"),
-        ];
-        for (cookie, expected) in cases {
-            let headers = HeaderMap::from_iter([(HEADER, HeaderValue::from_str(cookie).unwrap())]);
-            let html = Theme::of(&headers).apply(page.to_owned());
-            let expected = format!("<html data-theme=\"{expected}\"><p>data-theme=\"system\"</p>");
-            assert_eq!(html, expected, "{cookie}");
-        }
-    }
 
     #[test]
     fn the_form_returns_to_pages_of_the_inspector_only() {

@@ -2,6 +2,8 @@
 
 mod period;
 
+use chrono::{DateTime, Utc};
+
 use crate::Spec;
 use crate::search_term::MAX_CHARS;
 use period::moment;
@@ -51,6 +53,11 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// Returns the period of the times that the filter selects, at the sandbox time `now`.
+    pub(super) fn period(&self, now: DateTime<Utc>) -> Period {
+        Period::new(&self.last, &self.from, &self.to, now)
+    }
+
     /// Returns the filter of a query. Invalid values are ignored.
     pub(super) fn of(query: &[(String, String)]) -> Self {
         let mut filter = Self::default();

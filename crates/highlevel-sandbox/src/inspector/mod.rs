@@ -24,6 +24,7 @@ mod requests;
 mod response;
 mod route;
 mod sign_in;
+mod theme;
 
 use std::sync::Arc;
 
@@ -36,10 +37,10 @@ use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::routing;
 use crate::traffic::Body;
-use appearance::Theme;
 use response::PageResponse;
 use route::Route;
 pub(crate) use route::{PageRequest, addresses};
+use theme::Theme;
 
 /// The route of a request.
 pub(crate) type Matched = routing::Matched<route::PageHandler>;

@@ -10,8 +10,8 @@ use http::header::{
 };
 use http::{HeaderValue, Response, StatusCode};
 
-use super::appearance::Theme;
 use super::page::Frame;
+use super::theme::Theme;
 use crate::api_error::ApiError;
 use crate::engine::Engine;
 use crate::traffic::Body;

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
-use super::Filter;
 use crate::webhook::time_text;
 
 /// The periods until now: the name in the URL, the label, and the length.
@@ -21,14 +20,14 @@ pub(in crate::inspector) struct Period {
 }
 
 impl Period {
-    /// Returns the period of a filter at the sandbox time `now`.
-    pub(in crate::inspector) fn of(filter: &Filter, now: DateTime<Utc>) -> Self {
-        let length = LAST.iter().find(|(name, ..)| *name == filter.last).map(|(.., length)| *length);
+    /// Returns the period of the fields of a filter at the sandbox time `now`.
+    pub(super) fn new(last: &str, from: &str, to: &str, now: DateTime<Utc>) -> Self {
+        let length = LAST.iter().find(|(name, ..)| *name == last).map(|(.., length)| *length);
         let since = length.map(|length| now.checked_sub_signed(length).unwrap_or(DateTime::<Utc>::MIN_UTC));
-        let from = parse(&filter.from).map(|from| from.and_utc());
+        let from = parse(from).map(|from| from.and_utc());
         Self {
             from: since.max(from).map(|from| time_text(from.max(DateTime::UNIX_EPOCH))),
-            to: parse(&filter.to).map(|to| time_text(to.and_utc())),
+            to: parse(to).map(|to| time_text(to.and_utc())),
         }
     }
 
@@ -91,7 +90,9 @@ mod tests {
             ("last=15m&from=2026-03-01", "2026-03-13T12:00:00.000Z", false),
         ];
         for (query, time, expected) in cases {
-            assert_eq!(Period::of(&Filter::parse(query), now).contains(time), expected, "{query} {time}");
+            let field = |name| query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default();
+            let period = Period::new(field("last="), field("from="), field("to="), now);
+            assert_eq!(period.contains(time), expected, "{query} {time}");
         }
     }
 }

@@ -30,7 +30,7 @@ impl<'f> Search<'f> {
                 model.contacts().filter(|each| each.name.as_ref().is_some_and(|name| contact.is_in(name)));
             named.map(|each| each.id.clone()).collect()
         };
-        let period = Period::of(filter, state.clock.now());
+        let period = filter.period(state.clock.now());
         Self { filter, period, text: SearchTerm::new(&filter.text), contact, contacts }
     }
 
@@ -120,7 +120,7 @@ mod tests {
 
     fn search(filter: &Filter, contacts: HashSet<String>) -> Search<'_> {
         let (text, contact) = (SearchTerm::new(&filter.text), SearchTerm::new(&filter.contact));
-        let period = Period::of(filter, "2026-03-14T09:30:00Z".parse().unwrap());
+        let period = filter.period("2026-03-14T09:30:00Z".parse().unwrap());
         Search { filter, period, text, contact, contacts }
     }
 
